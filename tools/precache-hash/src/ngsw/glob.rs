@@ -14,7 +14,7 @@ const LONGEST: usize = 8192;
 
 /// Why a glob cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum GlobError {
+pub enum GlobError {
     /// JavaScript would throw on it, in the generator or in the browser.
     #[error("glob {glob:?} is no valid regular expression once translated to {regex:?}: {reason}")]
     Invalid {
@@ -57,7 +57,11 @@ impl FileGlob {
     pub(crate) fn parse(text: &str) -> Result<Self, GlobError> {
         let (is_positive, glob) = split_negation(text);
         let regex = compile(glob, &anchored(&glob_to_regex(glob, QuestionMark::Wildcard)))?;
-        Ok(FileGlob { text: text.into(), is_positive, regex })
+        Ok(FileGlob {
+            text: text.into(),
+            is_positive,
+            regex,
+        })
     }
 
     /// The item as written.
@@ -112,7 +116,11 @@ fn url_to_regex(url: &str, base_href: &str, question_mark: QuestionMark) -> Stri
     if url.starts_with('/') || url.contains("://") {
         return glob_to_regex(url, question_mark);
     }
-    let base = if base_href.starts_with("./") { base_href.get(1..).unwrap_or_default() } else { base_href };
+    let base = if base_href.starts_with("./") {
+        base_href.get(1..).unwrap_or_default()
+    } else {
+        base_href
+    };
     glob_to_regex(&join_urls(base, url), question_mark)
 }
 
@@ -125,7 +133,9 @@ fn glob_to_regex(glob: &str, question_mark: QuestionMark) -> String {
             ("**", true) => regex.push_str(".*"),
             ("**", false) => regex.push_str(WILD_OPEN),
             _ => {
-                segment.chars().for_each(|c| push_escaped(&mut regex, c, question_mark));
+                segment
+                    .chars()
+                    .for_each(|c| push_escaped(&mut regex, c, question_mark));
                 regex.push_str(if is_last { "" } else { "\\/" });
             }
         }
@@ -145,7 +155,10 @@ fn push_escaped(regex: &mut String, c: char, question_mark: QuestionMark) {
 }
 
 fn compile(glob: &str, regex: &str) -> Result<Regex, GlobError> {
-    let unsupported = |syntax| GlobError::Unsupported { glob: glob.into(), syntax };
+    let unsupported = |syntax| GlobError::Unsupported {
+        glob: glob.into(),
+        syntax,
+    };
     if regex.len() > LONGEST {
         return Err(unsupported("more than 8192 bytes"));
     }
@@ -156,7 +169,11 @@ fn compile(glob: &str, regex: &str) -> Result<Regex, GlobError> {
     }
     // A RegExp without the `u` flag sees code units, not characters, in the pattern as well.
     Regex::from_unicode(regex.encode_utf16().map(u32::from), Flags::default()).map_err(|error| {
-        GlobError::Invalid { glob: glob.into(), regex: regex.into(), reason: error.to_string() }
+        GlobError::Invalid {
+            glob: glob.into(),
+            regex: regex.into(),
+            reason: error.to_string(),
+        }
     })
 }
 
@@ -167,7 +184,10 @@ mod tests {
     fn check(glob: &str, covered: &[&str], others: &[&str]) {
         let glob = FileGlob::parse(glob).unwrap();
         let covers = |path: &&&str| glob.covers(&path.encode_utf16().collect::<Vec<_>>());
-        assert_eq!(covered.iter().filter(covers).collect::<Vec<_>>(), covered.iter().collect::<Vec<_>>());
+        assert_eq!(
+            covered.iter().filter(covers).collect::<Vec<_>>(),
+            covered.iter().collect::<Vec<_>>()
+        );
         assert_eq!(others.iter().filter(covers).count(), 0, "{others:?}");
     }
 
@@ -200,15 +220,29 @@ mod tests {
 
     #[test]
     fn translates_urls_as_angular_does() {
-        assert_eq!(url_pattern("/api/**?q", "/app/").unwrap(), "\\/api\\/[^/]*[^/]*\\?q");
+        assert_eq!(
+            url_pattern("/api/**?q", "/app/").unwrap(),
+            "\\/api\\/[^/]*[^/]*\\?q"
+        );
         assert_eq!(url_pattern("api/*", "./").unwrap(), "\\/api\\/[^/]*");
-        assert_eq!(url_pattern("https://x.dev/**", "/").unwrap(), "https:\\/\\/x\\.dev\\/.*");
-        assert_eq!(navigation_pattern("!/**/*.*", "/").unwrap(), (false, "^\\/(?:.+\\/)?[^/]*\\.[^/]*$".into()));
+        assert_eq!(
+            url_pattern("https://x.dev/**", "/").unwrap(),
+            "https:\\/\\/x\\.dev\\/.*"
+        );
+        assert_eq!(
+            navigation_pattern("!/**/*.*", "/").unwrap(),
+            (false, "^\\/(?:.+\\/)?[^/]*\\.[^/]*$".into())
+        );
     }
 
     #[test]
     fn joins_with_one_slash() {
-        for (base, path, joined) in [("/", "/a", "/a"), ("/app", "a", "/app/a"), ("./", "/a", "./a"), ("/x", "/a", "/x/a")] {
+        for (base, path, joined) in [
+            ("/", "/a", "/a"),
+            ("/app", "a", "/app/a"),
+            ("./", "/a", "./a"),
+            ("/x", "/a", "/x/a"),
+        ] {
             assert_eq!(join_urls(base, path), joined);
         }
     }

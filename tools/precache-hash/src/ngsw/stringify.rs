@@ -58,6 +58,12 @@ impl Writer {
         self.out.push_str(&number_text(number));
     }
 
+    /// A number that is an integer already.
+    pub(crate) fn integer(&mut self, number: u64) {
+        // Writing to a String cannot fail.
+        let _ = write!(self.out, "{number}");
+    }
+
     /// `true` or `false`.
     pub(crate) fn boolean(&mut self, claim: bool) {
         self.out.push_str(if claim { "true" } else { "false" });
@@ -214,7 +220,10 @@ mod tests {
 
     #[test]
     fn escapes_only_what_javascript_escapes() {
-        check(r#""\/\u2028\u007f\u0001\b\"\\""#, "\"/\u{2028}\u{7f}\\u0001\\b\\\"\\\\\"");
+        check(
+            r#""\/\u2028\u007f\u0001\b\"\\""#,
+            "\"/\u{2028}\u{7f}\\u0001\\b\\\"\\\\\"",
+        );
         check(r#""\ud800x\udc00\ud83d\ude00""#, "\"\\ud800x\\udc00😀\"");
     }
 
