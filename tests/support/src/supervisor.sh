@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Runs one program for an owner and leaves nothing behind, whatever happens to the owner.
 # Arguments: SCRATCH PROGRAM [ARGUMENT...]. Standard input is a pipe whose other end only the owner holds.
 #
