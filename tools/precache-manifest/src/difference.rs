@@ -45,18 +45,10 @@ impl Difference {
                 Some(_) => difference.changed.push(entry.clone()),
             }
         }
-        difference.removed = old
-            .entries
-            .iter()
-            .filter(|entry| new.find(&entry.url).is_none())
-            .cloned()
-            .collect();
-        difference.poisoned = difference
-            .changed
-            .iter()
-            .filter(|entry| is_immutable(entry))
-            .cloned()
-            .collect();
+        difference.removed =
+            old.entries.iter().filter(|entry| new.find(&entry.url).is_none()).cloned().collect();
+        difference.poisoned =
+            difference.changed.iter().filter(|entry| is_immutable(entry)).cloned().collect();
         difference.pair_renames();
         difference
     }
@@ -77,12 +69,8 @@ impl Difference {
     /// The URLs that clients of the old release may still ask for and the new release no longer has.
     pub fn kept_for_old_clients(&self) -> Vec<&str> {
         let renamed = self.renamed.iter().map(|rename| rename.from.as_str());
-        let mut urls: Vec<&str> = self
-            .removed
-            .iter()
-            .map(|entry| entry.url.as_str())
-            .chain(renamed)
-            .collect();
+        let mut urls: Vec<&str> =
+            self.removed.iter().map(|entry| entry.url.as_str()).chain(renamed).collect();
         urls.sort_unstable();
         urls
     }
@@ -91,21 +79,13 @@ impl Difference {
     fn pair_renames(&mut self) {
         let mut gone: BTreeMap<String, Vec<Entry>> = BTreeMap::new();
         for entry in self.removed.drain(..).rev() {
-            gone.entry(entry.content().unwrap_or_default().to_owned())
-                .or_default()
-                .push(entry);
+            gone.entry(entry.content().unwrap_or_default().to_owned()).or_default().push(entry);
         }
         let (mut added, mut renamed) = (Vec::new(), Vec::new());
         for entry in self.added.drain(..) {
-            let twin = entry
-                .content()
-                .and_then(|content| gone.get_mut(content))
-                .and_then(Vec::pop);
+            let twin = entry.content().and_then(|content| gone.get_mut(content)).and_then(Vec::pop);
             match twin {
-                Some(before) => renamed.push(Rename {
-                    from: before.url,
-                    to: entry,
-                }),
+                Some(before) => renamed.push(Rename { from: before.url, to: entry }),
                 None => added.push(entry),
             }
         }
@@ -141,9 +121,7 @@ pub fn is_immutable(entry: &Entry) -> bool {
 fn is_content_hash(part: &str) -> bool {
     let has = |wanted: fn(&u8) -> bool| part.bytes().any(|byte| wanted(&byte));
     part.len() >= 8
-        && part
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+        && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
         && has(u8::is_ascii_digit)
         && has(u8::is_ascii_alphabetic)
 }
@@ -178,11 +156,7 @@ mod tests {
         assert_eq!(urls(&difference.changed), ["b"]);
         assert_eq!(difference.renamed[0].from, "old-name");
         assert_eq!(difference.kept_for_old_clients(), ["gone", "old-name"]);
-        let fetched: Vec<&str> = difference
-            .fetched()
-            .iter()
-            .map(|entry| entry.url.as_str())
-            .collect();
+        let fetched: Vec<&str> = difference.fetched().iter().map(|entry| entry.url.as_str()).collect();
         assert_eq!(fetched, ["b", "fresh", "new-name"]);
     }
 
@@ -190,27 +164,17 @@ mod tests {
     fn a_hashed_name_with_new_content_is_poison() {
         let old = release(&[("main.5f2c9a1b.js", "1"), ("style.css", "1")]);
         let new = release(&[("main.5f2c9a1b.js", "2"), ("style.css", "2")]);
-        assert_eq!(
-            urls(&Difference::between(&old, &new, is_immutable).poisoned),
-            ["main.5f2c9a1b.js"]
-        );
+        assert_eq!(urls(&Difference::between(&old, &new, is_immutable).poisoned), ["main.5f2c9a1b.js"]);
     }
 
     #[test]
     fn content_hashes_are_told_from_words() {
         let named = |url: &str| {
-            is_immutable(&Entry {
-                url: url.into(),
-                revision: Some("1".into()),
-                ..Entry::default()
-            })
+            is_immutable(&Entry { url: url.into(), revision: Some("1".into()), ..Entry::default() })
         };
-        for url in [
-            "main.5f2c9a1b.js",
-            "a/index-BxYz12Ab.css",
-            "chunk-K7QW2M4P.js",
-            "x.0123456789abcdef.map?v",
-        ] {
+        for url in
+            ["main.5f2c9a1b.js", "a/index-BxYz12Ab.css", "chunk-K7QW2M4P.js", "x.0123456789abcdef.map?v"]
+        {
             assert!(named(url), "{url}");
         }
         for url in [
@@ -227,12 +191,7 @@ mod tests {
 
     fn files() -> impl Strategy<Value = Manifest> {
         prop::collection::btree_map("[a-f]", "[0-3]", 0..6).prop_map(|files| {
-            release(
-                &files
-                    .iter()
-                    .map(|(url, content)| (url.as_str(), content.as_str()))
-                    .collect::<Vec<_>>(),
-            )
+            release(&files.iter().map(|(url, content)| (url.as_str(), content.as_str())).collect::<Vec<_>>())
         })
     }
 

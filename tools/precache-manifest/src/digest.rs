@@ -18,19 +18,13 @@ pub struct Digest {
 impl Digest {
     /// The digest with these `bytes`.
     pub fn new(algorithm: Algorithm, bytes: impl Into<Vec<u8>>) -> Digest {
-        Digest {
-            algorithm,
-            bytes: bytes.into(),
-        }
+        Digest { algorithm, bytes: bytes.into() }
     }
 
     /// Lower-case hexadecimal digits.
     pub fn hex(&self) -> String {
         let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
-        self.bytes
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-            .collect()
+        self.bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
 
     /// Subresource integrity metadata (<https://www.w3.org/TR/SRI/#integrity-metadata>): algorithm and Base64.
@@ -106,9 +100,7 @@ pub fn md5(bytes: &[u8]) -> Digest {
         *first = Some(bytes);
     }
     lanes.update(inputs, blocks);
-    let tail = bytes
-        .get(blocks * crate::md5_lanes::BLOCK_BYTES..)
-        .unwrap_or_default();
+    let tail = bytes.get(blocks * crate::md5_lanes::BLOCK_BYTES..).unwrap_or_default();
     Digest::new(Algorithm::Md5, lanes.finish(0, tail).to_vec())
 }
 
@@ -122,16 +114,8 @@ mod tests {
         for (algorithm, text, hex) in [
             (Algorithm::Md5, "abc", "900150983cd24fb0d6963f7d28e17f72"),
             (Algorithm::Sha1, "abc", "a9993e364706816aba3e25717850c26c9cd0d89d"),
-            (
-                Algorithm::Sha256,
-                "abc",
-                "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad",
-            ),
-            (
-                Algorithm::Blake3,
-                "",
-                "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262",
-            ),
+            (Algorithm::Sha256, "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"),
+            (Algorithm::Blake3, "", "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262"),
         ] {
             assert_eq!(of_bytes(algorithm, text.as_bytes()).hex(), hex);
         }

@@ -26,13 +26,8 @@ pub enum Algorithm {
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Algorithm; 5] = [
-        Algorithm::Md5,
-        Algorithm::Sha1,
-        Algorithm::Sha256,
-        Algorithm::Sha384,
-        Algorithm::Blake3,
-    ];
+    pub const ALL: [Algorithm; 5] =
+        [Algorithm::Md5, Algorithm::Sha1, Algorithm::Sha256, Algorithm::Sha384, Algorithm::Blake3];
 
     /// The name on the command line and in files.
     pub const fn name(self) -> &'static str {
@@ -61,9 +56,7 @@ impl FromStr for Algorithm {
     type Err = UnknownAlgorithm;
 
     fn from_str(text: &str) -> Result<Algorithm, UnknownAlgorithm> {
-        let known = Algorithm::ALL
-            .into_iter()
-            .find(|algorithm| algorithm.name() == text);
+        let known = Algorithm::ALL.into_iter().find(|algorithm| algorithm.name() == text);
         known.ok_or_else(|| UnknownAlgorithm(text.to_owned()))
     }
 }
@@ -127,16 +120,10 @@ impl Manifest {
         let mut seen: BTreeMap<Vec<u8>, &str> = BTreeMap::new();
         for entry in &entries {
             if let Some(first) = seen.insert(comparable(&entry.url), &entry.url) {
-                return Err(ConflictError::SameUrl {
-                    first: first.to_owned(),
-                    second: entry.url.clone(),
-                });
+                return Err(ConflictError::SameUrl { first: first.to_owned(), second: entry.url.clone() });
             }
         }
-        Ok(Manifest {
-            entries,
-            ..Manifest::default()
-        })
+        Ok(Manifest { entries, ..Manifest::default() })
     }
 
     /// The sum of all known sizes in bytes.
@@ -146,10 +133,7 @@ impl Manifest {
 
     /// The entry of `url`.
     pub fn find(&self, url: &str) -> Option<&Entry> {
-        let index = self
-            .entries
-            .binary_search_by(|entry| entry.url.as_str().cmp(url))
-            .ok()?;
+        let index = self.entries.binary_search_by(|entry| entry.url.as_str().cmp(url)).ok()?;
         self.entries.get(index)
     }
 }
@@ -159,11 +143,7 @@ mod tests {
     use super::{Algorithm, ConflictError, Entry, Manifest};
 
     fn entry(url: &str, revision: &str) -> Entry {
-        Entry {
-            url: url.into(),
-            revision: Some(revision.into()),
-            ..Entry::default()
-        }
+        Entry { url: url.into(), revision: Some(revision.into()), ..Entry::default() }
     }
 
     #[test]
@@ -177,10 +157,7 @@ mod tests {
     fn one_url_with_two_contents_is_refused_in_any_spelling() {
         for (first, second) in [("x", "x"), ("a b", "a%20b"), ("./x", "x")] {
             let error = Manifest::new(vec![entry(first, "1"), entry(second, "2")]).unwrap_err();
-            let ConflictError::SameUrl {
-                first: named,
-                second: other,
-            } = error;
+            let ConflictError::SameUrl { first: named, second: other } = error;
             assert_eq!((named.as_str(), other.as_str()), (first, second));
         }
     }

@@ -67,11 +67,7 @@ const fn nibble(digit: u8) -> Option<u8> {
 impl fmt::Display for ManifestHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let digit = |value: u8| char::from_digit(u32::from(value), 16).unwrap_or_default();
-        let digits: String = self
-            .0
-            .iter()
-            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-            .collect();
+        let digits: String = self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
         formatter.write_str(&digits)
     }
 }

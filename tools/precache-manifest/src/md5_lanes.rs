@@ -40,10 +40,7 @@ pub struct Md5Lanes {
 
 impl Default for Md5Lanes {
     fn default() -> Md5Lanes {
-        Md5Lanes {
-            states: [INITIAL; LANES],
-            lengths: [0; LANES],
-        }
+        Md5Lanes { states: [INITIAL; LANES], lengths: [0; LANES] }
     }
 }
 
@@ -60,12 +57,7 @@ impl Md5Lanes {
         } else {
             self.update_singly(active)
         }
-        for (total, _) in self
-            .lengths
-            .iter_mut()
-            .zip(active)
-            .filter(|(_, input)| input.is_some())
-        {
+        for (total, _) in self.lengths.iter_mut().zip(active).filter(|(_, input)| input.is_some()) {
             *total += length as u64;
         }
     }
@@ -254,10 +246,7 @@ mod tests {
             let Some(blocks) = whole.into_iter().filter(|blocks| *blocks > 0).min() else {
                 break;
             };
-            lanes.update(
-                rest.map(|bytes| (bytes.len() >= BLOCK_BYTES).then_some(bytes)),
-                blocks,
-            );
+            lanes.update(rest.map(|bytes| (bytes.len() >= BLOCK_BYTES).then_some(bytes)), blocks);
             for bytes in rest.iter_mut().filter(|bytes| bytes.len() >= BLOCK_BYTES) {
                 *bytes = &bytes[blocks * BLOCK_BYTES..];
             }
@@ -269,9 +258,7 @@ mod tests {
     fn padding_is_right_at_every_length() {
         for first in (0..200).step_by(LANES) {
             let contents: [Vec<u8>; LANES] = std::array::from_fn(|lane| vec![0xa5; first + lane]);
-            let expected = contents
-                .each_ref()
-                .map(|content| <[u8; 16]>::from(Md5::digest(content)));
+            let expected = contents.each_ref().map(|content| <[u8; 16]>::from(Md5::digest(content)));
             assert_eq!(lanes_of(&contents), expected, "lengths from {first}");
         }
     }

@@ -106,32 +106,18 @@ fn read_entries(entries: Vec<JsonEntry>) -> Result<Vec<Entry>, ReadError> {
     let numbered = entries.into_iter().zip(1..);
     let read = numbered.map(|(entry, index)| {
         let url = entry.url.ok_or(ReadError::NoUrl { index })?;
-        let Some(revision) = entry
-            .revision
-            .or_else(|| entry.integrity.is_some().then_some(None))
-        else {
+        let Some(revision) = entry.revision.or_else(|| entry.integrity.is_some().then_some(None)) else {
             return Err(ReadError::NoRevision { index, url });
         };
         let (integrity, path) = (entry.integrity, entry.path);
-        Ok(Entry {
-            url,
-            revision,
-            integrity,
-            path,
-            size_bytes: entry.size_bytes,
-            sha256: entry.sha256,
-        })
+        Ok(Entry { url, revision, integrity, path, size_bytes: entry.size_bytes, sha256: entry.sha256 })
     });
     read.collect()
 }
 
 /// Angular writes file names as they are, so the URL is also the path.
 fn hash_table_entry((url, sha1): (String, String)) -> Entry {
-    Entry {
-        url,
-        revision: Some(sha1),
-        ..Entry::default()
-    }
+    Entry { url, revision: Some(sha1), ..Entry::default() }
 }
 
 fn checksum_lines(text: &str) -> Result<Manifest, ReadError> {
@@ -161,10 +147,7 @@ fn checksum_lines(text: &str) -> Result<Manifest, ReadError> {
 
 /// The algorithm whose digests have the length of every revision; 64 digits are taken for SHA-256.
 fn guessed_algorithm(entries: &[Entry]) -> Option<Algorithm> {
-    let mut lengths = entries
-        .iter()
-        .filter_map(|entry| entry.revision.as_deref())
-        .map(str::len);
+    let mut lengths = entries.iter().filter_map(|entry| entry.revision.as_deref()).map(str::len);
     let length = lengths.next()?;
     if lengths.any(|other| other != length) {
         return None;
@@ -193,34 +176,22 @@ mod tests {
     fn every_format_is_recognized() {
         let sha256 = "0".repeat(64);
         let sums = manifest(&format!("{sha256}  a b.js\n")).unwrap();
-        assert_eq!(
-            (sums.algorithm, sums.entries[0].url.as_str()),
-            (Some(Algorithm::Sha256), "a b.js")
-        );
+        assert_eq!((sums.algorithm, sums.entries[0].url.as_str()), (Some(Algorithm::Sha256), "a b.js"));
         assert!(sums.manifest_hash.is_some());
         let angular = manifest(
             r#"{"configVersion":1,"hashTable":{"/a.js":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}}"#,
         );
         assert_eq!(angular.unwrap().algorithm, Some(Algorithm::Sha1));
         let array = manifest(r#"[{"url":"a","revision":null}]"#).unwrap();
-        assert_eq!(
-            (array.algorithm, array.entries[0].revision.as_deref()),
-            (None, None)
-        );
+        assert_eq!((array.algorithm, array.entries[0].revision.as_deref()), (None, None));
     }
 
     #[test]
     fn what_is_wrong_is_named() {
         assert_eq!(error(" \n"), "is empty");
         assert_eq!(error(r#"[{"url":"a"}]"#), "entry 1 (`a`) has no revision");
-        assert_eq!(
-            error(r#"[{"url":"a","revision":null},{"revision":"x"}]"#),
-            "entry 2 has no url"
-        );
-        assert_eq!(
-            error("{}"),
-            "is no manifest: a JSON object with neither `entries` nor `hashTable`"
-        );
+        assert_eq!(error(r#"[{"url":"a","revision":null},{"revision":"x"}]"#), "entry 2 has no url");
+        assert_eq!(error("{}"), "is no manifest: a JSON object with neither `entries` nor `hashTable`");
         assert!(error("[1]").starts_with("is no manifest: invalid type: integer"));
         assert!(error("<!doctype html>").ends_with("(line 1 is not `HEX  path`)"));
     }

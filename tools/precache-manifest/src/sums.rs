@@ -11,10 +11,7 @@ use crate::manifest_hash::ManifestHash;
 
 /// The checksum line of the file at `path`, with its line feed.
 pub fn line(hex: &str, path: &str) -> String {
-    let escaped = path
-        .replace('\\', "\\\\")
-        .replace('\n', "\\n")
-        .replace('\r', "\\r");
+    let escaped = path.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
     let mark = if escaped == path { "" } else { "\\" };
     format!("{mark}{hex}  {escaped}\n")
 }
@@ -45,9 +42,7 @@ pub struct SumsError {
 /// When a line has no digest of a known length, no path, or an unknown escape.
 pub fn parse(text: &str) -> Result<Vec<(String, String)>, SumsError> {
     let numbered = text.lines().enumerate().filter(|(_, line)| !line.is_empty());
-    numbered
-        .map(|(index, line)| parse_line(line).ok_or(SumsError { line: index + 1 }))
-        .collect()
+    numbered.map(|(index, line)| parse_line(line).ok_or(SumsError { line: index + 1 })).collect()
 }
 
 fn parse_line(line: &str) -> Option<(String, String)> {
@@ -60,11 +55,7 @@ fn parse_line(line: &str) -> Option<(String, String)> {
     if !is_digest || path.is_empty() {
         return None;
     }
-    let path = if is_escaped {
-        unescape(path)?
-    } else {
-        path.to_owned()
-    };
+    let path = if is_escaped { unescape(path)? } else { path.to_owned() };
     Some((path, hex.to_ascii_lowercase()))
 }
 

@@ -27,11 +27,7 @@ pub fn decode(url: &str) -> Option<String> {
     let path = String::from_utf8(bytes).ok()?;
     let path = path.trim_start_matches('/');
     let path = path.strip_prefix("./").unwrap_or(path);
-    if path.split('/').any(|part| part == "..") {
-        None
-    } else {
-        Some(path.to_owned())
-    }
+    if path.split('/').any(|part| part == "..") { None } else { Some(path.to_owned()) }
 }
 
 /// The bytes by which two spellings of one URL are equal.
@@ -49,11 +45,7 @@ fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
-        let pair = if *first == b'%' {
-            tail.split_first_chunk::<2>()
-        } else {
-            None
-        };
+        let pair = if *first == b'%' { tail.split_first_chunk::<2>() } else { None };
         let decoded = pair.and_then(|(digits, after)| {
             let digits = std::str::from_utf8(digits).ok()?;
             Some((u8::from_str_radix(digits, 16).ok()?, after))
@@ -73,10 +65,7 @@ mod tests {
 
     #[test]
     fn exactly_four_characters_are_encoded() {
-        assert_eq!(
-            encode("100%/h#x?/back\\slash @é😀.js"),
-            "100%25/h%23x%3F/back%5Cslash @é😀.js"
-        );
+        assert_eq!(encode("100%/h#x?/back\\slash @é😀.js"), "100%25/h%23x%3F/back%5Cslash @é😀.js");
     }
 
     #[test]

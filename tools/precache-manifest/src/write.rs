@@ -102,16 +102,8 @@ mod tests {
 
     #[test]
     fn workbox_keys_are_in_alphabetical_order() {
-        let plain = Entry {
-            url: "a\"b".into(),
-            revision: Some("1".into()),
-            ..Entry::default()
-        };
-        let pinned = Entry {
-            url: "b".into(),
-            integrity: Some("sha384-x".into()),
-            ..Entry::default()
-        };
+        let plain = Entry { url: "a\"b".into(), revision: Some("1".into()), ..Entry::default() };
+        let pinned = Entry { url: "b".into(), integrity: Some("sha384-x".into()), ..Entry::default() };
         assert_eq!(
             workbox(&[plain, pinned]),
             r#"[{"revision":"1","url":"a\"b"},{"integrity":"sha384-x","revision":null,"url":"b"}]"#
@@ -129,10 +121,7 @@ mod tests {
 
     #[test]
     fn urls_end_with_the_separator() {
-        let entry = |url: &str| Entry {
-            url: url.into(),
-            ..Entry::default()
-        };
+        let entry = |url: &str| Entry { url: url.into(), ..Entry::default() };
         assert_eq!(urls(&[entry("a b"), entry("c")], '\0'), "a b\0c\0");
     }
 }

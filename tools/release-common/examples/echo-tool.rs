@@ -76,11 +76,7 @@ fn tool(cli: Cli, ctx: &mut Context) -> Result<Outcome, Error> {
     match cli.command {
         Command::Show(show) => {
             let (limit, names, loud) = (cli.limit.0, cli.name.join(","), cli.loud);
-            writeln!(
-                ctx.stdout(),
-                "limit={limit} names={names} loud={loud} wait={}",
-                show.wait
-            )?;
+            writeln!(ctx.stdout(), "limit={limit} names={names} loud={loud} wait={}", show.wait)?;
             Ok(Outcome::Good)
         }
         Command::Flood => loop {
@@ -95,9 +91,7 @@ fn tool(cli: Cli, ctx: &mut Context) -> Result<Outcome, Error> {
             });
             writeln!(ctx.stdout(), "waiting")?;
             ctx.stdout().flush()?;
-            let signal = receiver
-                .recv()
-                .map_err(|error| Error::Empty(std::io::Error::other(error)))?;
+            let signal = receiver.recv().map_err(|error| Error::Empty(std::io::Error::other(error)))?;
             Ok(Outcome::Stopped(signal))
         }
     }

@@ -15,13 +15,7 @@ pub struct CommonArgs {
     pub config: Option<PathBuf>,
 
     /// Use the overrides of this environment in the configuration file
-    #[arg(
-        long,
-        global = true,
-        value_name = "NAME",
-        env = "SLIPWAY_ENV",
-        requires = "config"
-    )]
+    #[arg(long, global = true, value_name = "NAME", env = "SLIPWAY_ENV", requires = "config")]
     pub env: Option<String>,
 
     /// Color messages: when a terminal reads them, always or never
@@ -37,13 +31,7 @@ pub struct CommonArgs {
     pub verbose: u8,
 
     /// Shape of the log lines on stderr
-    #[arg(
-        long,
-        global = true,
-        value_name = "SHAPE",
-        default_value = "human",
-        hide_short_help = true
-    )]
+    #[arg(long, global = true, value_name = "SHAPE", default_value = "human", hide_short_help = true)]
     pub log_format: LogFormat,
 }
 

@@ -88,10 +88,8 @@ pub(crate) fn configure(
     path: &Path,
     environment: Option<&str>,
 ) -> Result<(Command, Configured), ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Unreadable {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     let reader = Reader { path, text: &text };
     let root = DeTable::parse(&text).map_err(|error| ConfigError::Malformed {
         path: path.to_owned(),
@@ -105,31 +103,19 @@ pub(crate) fn configure(
     }
     if let Some(name) = environment {
         let environments = reader.table(root.get_ref(), "env")?;
-        let chosen = environments
-            .map(|all| reader.table(all, name))
-            .transpose()?
-            .flatten();
+        let chosen = environments.map(|all| reader.table(all, name)).transpose()?.flatten();
         let Some(chosen) = chosen else {
-            return Err(ConfigError::UnknownEnvironment {
-                path: path.to_owned(),
-                name: name.to_owned(),
-            });
+            return Err(ConfigError::UnknownEnvironment { path: path.to_owned(), name: name.to_owned() });
         };
         if let Some(table) = reader.table(chosen, &tool)? {
             tables.push((format!("env.{name}.{tool}"), table));
         }
     }
     let mut origins = Vec::new();
-    let configured = tables.into_iter().try_fold(command, |command, (name, table)| {
-        reader.apply(command, &name, table, &mut origins)
-    })?;
-    Ok((
-        configured,
-        Configured {
-            path: path.to_owned(),
-            origins,
-        },
-    ))
+    let configured = tables
+        .into_iter()
+        .try_fold(command, |command, (name, table)| reader.apply(command, &name, table, &mut origins))?;
+    Ok((configured, Configured { path: path.to_owned(), origins }))
 }
 
 impl Configured {
@@ -143,15 +129,8 @@ impl Configured {
         };
         let key = argument.trim_start_matches('-').split([' ', '=']).next()?;
         let flag = format!("--{key}");
-        let is_typed = arguments
-            .iter()
-            .filter_map(|word| word.to_str())
-            .any(|word| word.starts_with(&flag));
-        let origin = self
-            .origins
-            .iter()
-            .rev()
-            .find(|origin| origin.key == key && !is_typed)?;
+        let is_typed = arguments.iter().filter_map(|word| word.to_str()).any(|word| word.starts_with(&flag));
+        let origin = self.origins.iter().rev().find(|origin| origin.key == key && !is_typed)?;
         let refused = match error.get(ContextKind::InvalidValue) {
             Some(ContextValue::String(value)) => format!("`{value}` is refused"),
             _ => "the value is refused".to_owned(),
@@ -173,12 +152,7 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn line(&self, offset: usize) -> usize {
-        self.text
-            .bytes()
-            .take(offset)
-            .filter(|byte| *byte == b'\n')
-            .count()
-            + 1
+        self.text.bytes().take(offset).filter(|byte| *byte == b'\n').count() + 1
     }
 
     fn table<'t>(&self, parent: &'t DeTable<'a>, name: &str) -> Result<Option<&'t DeTable<'a>>, ConfigError> {
@@ -220,26 +194,16 @@ impl<'a> Reader<'a> {
                 )?;
                 return Ok(command.mut_subcommand(&name, |_| configured));
             }
-            let argument = command
-                .get_arguments()
-                .find(|argument| argument.get_long() == Some(&name));
+            let argument = command.get_arguments().find(|argument| argument.get_long() == Some(&name));
             let is_reserved = ["config", "env", "help", "version"].contains(&name.as_str());
             let Some(argument) = argument.filter(|_| !is_reserved) else {
                 let (path, table) = (self.path.to_owned(), table_name.to_owned());
-                return Err(ConfigError::UnknownKey {
-                    path,
-                    line: self.line(offset),
-                    key: name,
-                    table,
-                });
+                return Err(ConfigError::UnknownKey { path, line: self.line(offset), key: name, table });
             };
             let id = argument.get_id().clone();
             let takes_values = argument.get_action().takes_values();
             let values = self.values(&name, offset, value, takes_values, argument.get_action())?;
-            origins.push(Origin {
-                key: name,
-                line: self.line(offset),
-            });
+            origins.push(Origin { key: name, line: self.line(offset) });
             Ok(command.mut_arg(id, |argument| argument.required(false).default_values(values)))
         })
     }

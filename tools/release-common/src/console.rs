@@ -22,11 +22,7 @@ impl Console {
             Color::Never => false,
             Color::Auto => is_terminal && !is_color_refused(),
         };
-        Console {
-            is_quiet: args.quiet,
-            is_colored,
-            is_terminal,
-        }
+        Console { is_quiet: args.quiet, is_colored, is_terminal }
     }
 
     /// Whether a progress display is welcome: a terminal reads stderr and nobody asked for quiet.

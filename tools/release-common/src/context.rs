@@ -26,12 +26,7 @@ impl Context {
         clock: Arc<dyn Clock>,
         shutdown: Shutdown,
     ) -> Context {
-        Context {
-            console,
-            clock,
-            shutdown,
-            stdout,
-        }
+        Context { console, clock, shutdown, stdout }
     }
 
     /// Where the result goes. It is buffered; `run` flushes it at the end.
@@ -42,9 +37,6 @@ impl Context {
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Context")
-            .field("console", &self.console)
-            .finish_non_exhaustive()
+        formatter.debug_struct("Context").field("console", &self.console).finish_non_exhaustive()
     }
 }

@@ -33,11 +33,7 @@ impl Exit {
     /// The one to report when both apply: a signal, then 3, 75, 2, 1, 0.
     #[must_use]
     pub fn or_worse(self, other: Exit) -> Exit {
-        if self.severity() >= other.severity() {
-            self
-        } else {
-            other
-        }
+        if self.severity() >= other.severity() { self } else { other }
     }
 
     const fn severity(self) -> u8 {
@@ -108,13 +104,7 @@ mod tests {
 
     #[test]
     fn signal_beats_failure_beats_temporary_beats_bad() {
-        let ranked = [
-            Exit::Good,
-            Exit::Bad,
-            Exit::Temporary,
-            Exit::Failed,
-            Exit::Interrupted,
-        ];
+        let ranked = [Exit::Good, Exit::Bad, Exit::Temporary, Exit::Failed, Exit::Interrupted];
         for pair in ranked.windows(2) {
             assert_eq!(pair[0].or_worse(pair[1]), pair[1]);
             assert_eq!(pair[1].or_worse(pair[0]), pair[1]);

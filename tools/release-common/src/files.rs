@@ -32,9 +32,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<Written> {
     let permissions = fs::metadata(&target).map(|metadata| metadata.permissions());
     let mut temporary = builder.tempfile_in(folder)?;
     temporary.write_all(bytes)?;
-    temporary
-        .as_file()
-        .set_permissions(permissions.unwrap_or_else(|_| default_permissions()))?;
+    temporary.as_file().set_permissions(permissions.unwrap_or_else(|_| default_permissions()))?;
     temporary.as_file().sync_all()?;
     temporary.persist(&target).map_err(|refused| refused.error)?;
     File::open(folder)?.sync_all()?;
@@ -72,11 +70,7 @@ mod tests {
         assert_eq!(write_atomically(&file, b"one").unwrap(), Written::Unchanged);
         assert_eq!(write_atomically(&file, b"two").unwrap(), Written::Changed);
         assert_eq!(fs::read(&file).unwrap(), b"two");
-        assert_eq!(
-            fs::read_dir(folder.path()).unwrap().count(),
-            1,
-            "no temporary file is left"
-        );
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
     }
 
     #[test]

@@ -75,10 +75,7 @@ mod tests {
     #[test]
     fn only_a_leading_flag_is_a_request() {
         check(&["--generate", "man"], Some(Request::Man(None)));
-        check(
-            &["--generate=man", "inject"],
-            Some(Request::Man(Some("inject".into()))),
-        );
+        check(&["--generate=man", "inject"], Some(Request::Man(Some("inject".into()))));
         check(&["--generate", "fish"], Some(Request::Completions(Shell::Fish)));
         check(&["--generate", "pdf"], Some(Request::Unknown("pdf".into())));
         check(&["--generate"], Some(Request::Unknown(String::new())));

@@ -72,11 +72,7 @@ where
     match (result, flushed) {
         (Ok(outcome), Ok(())) => outcome.into(),
         (Ok(outcome), Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            if policy == ClosedOutput::Stop {
-                Exit::Good
-            } else {
-                outcome.into()
-            }
+            if policy == ClosedOutput::Stop { Exit::Good } else { outcome.into() }
         }
         (Ok(outcome), Err(error)) => {
             console.error("stdout: cannot be written");
@@ -113,11 +109,7 @@ impl Refusal {
             Refusal::Clap(error) => {
                 // Nobody is left to read a help text that cannot be written.
                 let _ = error.print();
-                if error.exit_code() == 0 {
-                    Exit::Good
-                } else {
-                    Exit::NotStarted
-                }
+                if error.exit_code() == 0 { Exit::Good } else { Exit::NotStarted }
             }
             Refusal::Config(error) => report(&*error, Console::new(&CommonArgs::default())),
         }
@@ -146,9 +138,7 @@ impl Failure for ConfigError {
             ConfigError::UnknownKey { table, .. } => {
                 let command = table.rsplit_once("env.").map_or(table.as_str(), |(_, rest)| rest);
                 let tool = command.split('.').next_back().unwrap_or(command);
-                Some(format!(
-                    "keys of [{table}] are the long flags that `{tool} --help` lists, without `--`"
-                ))
+                Some(format!("keys of [{table}] are the long flags that `{tool} --help` lists, without `--`"))
             }
             _ => None,
         }
@@ -178,10 +168,7 @@ fn typed<C: Tool>(matches: &ArgMatches, mut command: Command) -> Result<C, clap:
 
 /// `--config` and `--env`, which are needed before the rest can be parsed.
 fn config_flags(command: &Command, arguments: &[OsString]) -> (Option<PathBuf>, Option<String>) {
-    let lenient = command
-        .clone()
-        .ignore_errors(true)
-        .try_get_matches_from(arguments);
+    let lenient = command.clone().ignore_errors(true).try_get_matches_from(arguments);
     let Ok(matches) = lenient else { return (None, None) };
     let mut innermost = &matches;
     while let Some((_, inner)) = innermost.subcommand() {
@@ -221,10 +208,7 @@ fn start_logging(args: &CommonArgs) {
         (false, 1) => LevelFilter::INFO,
         (false, _) => LevelFilter::DEBUG,
     };
-    let logs = tracing_subscriber::fmt()
-        .with_max_level(level)
-        .with_writer(io::stderr)
-        .with_ansi(false);
+    let logs = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_ansi(false);
     // A second initialization can only come from a test that runs two tools in one process; the first one stays.
     let _ = match args.log_format {
         LogFormat::Human => logs.try_init(),

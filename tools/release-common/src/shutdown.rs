@@ -38,25 +38,19 @@ impl Shutdown {
         let shutdown = Shutdown::default();
         let listener = shutdown.clone();
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
-        std::thread::Builder::new()
-            .name("signals".into())
-            .spawn(move || {
-                for number in signals.forever() {
-                    let signal = if number == SIGINT {
-                        Signal::Interrupt
-                    } else {
-                        Signal::Terminate
-                    };
-                    if listener.requested().is_some() {
-                        let _ = signal_hook::low_level::emulate_default_handler(number);
-                    }
-                    console.note(format_args!(
-                        "{}: stopping at the next safe point; once more to stop at once",
-                        signal.name()
-                    ));
-                    listener.request(signal);
+        std::thread::Builder::new().name("signals".into()).spawn(move || {
+            for number in signals.forever() {
+                let signal = if number == SIGINT { Signal::Interrupt } else { Signal::Terminate };
+                if listener.requested().is_some() {
+                    let _ = signal_hook::low_level::emulate_default_handler(number);
                 }
-            })?;
+                console.note(format_args!(
+                    "{}: stopping at the next safe point; once more to stop at once",
+                    signal.name()
+                ));
+                listener.request(signal);
+            }
+        })?;
         Ok(shutdown)
     }
 
@@ -67,11 +61,7 @@ impl Shutdown {
 
     /// Calls `callback` with the first signal, from the signal thread, or at once when it has already come.
     pub fn on_request(&self, callback: impl FnOnce(Signal) + Send + 'static) {
-        let mut callbacks = self
-            .state
-            .callbacks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut callbacks = self.state.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         match self.requested() {
             Some(signal) => {
                 drop(callbacks);
@@ -83,11 +73,7 @@ impl Shutdown {
 
     /// Asks the run to stop; only the first request counts.
     pub fn request(&self, signal: Signal) {
-        let mut callbacks = self
-            .state
-            .callbacks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut callbacks = self.state.callbacks.lock().unwrap_or_else(PoisonError::into_inner);
         if self.state.requested.set(signal).is_err() {
             return;
         }
@@ -101,10 +87,7 @@ impl Shutdown {
 
 impl std::fmt::Debug for Shutdown {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Shutdown")
-            .field("requested", &self.requested())
-            .finish()
+        formatter.debug_struct("Shutdown").field("requested", &self.requested()).finish()
     }
 }
 
@@ -123,10 +106,7 @@ mod tests {
         shutdown.request(Signal::Terminate);
         shutdown.request(Signal::Interrupt);
         shutdown.on_request(move |signal| sender.send(signal).unwrap());
-        assert_eq!(
-            receiver.iter().collect::<Vec<_>>(),
-            [Signal::Terminate, Signal::Terminate]
-        );
+        assert_eq!(receiver.iter().collect::<Vec<_>>(), [Signal::Terminate, Signal::Terminate]);
         assert_eq!(shutdown.requested(), Some(Signal::Terminate));
     }
 }

@@ -21,11 +21,7 @@ pub(crate) struct ResultWriter {
 
 impl ResultWriter {
     pub(crate) fn new(policy: ClosedOutput) -> ResultWriter {
-        ResultWriter {
-            inner: BufWriter::with_capacity(64 * 1024, io::stdout()),
-            policy,
-            is_closed: false,
-        }
+        ResultWriter { inner: BufWriter::with_capacity(64 * 1024, io::stdout()), policy, is_closed: false }
     }
 
     fn judge<T>(&mut self, result: io::Result<T>, when_closed: T) -> io::Result<T> {

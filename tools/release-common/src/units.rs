@@ -98,10 +98,7 @@ impl FromStr for Percent {
 
     fn from_str(text: &str) -> Result<Percent, UnitError> {
         let number = text.strip_suffix('%').unwrap_or(text);
-        let value = number
-            .trim()
-            .parse()
-            .map_err(|_| UnitError::Percent(text.to_owned()))?;
+        let value = number.trim().parse().map_err(|_| UnitError::Percent(text.to_owned()))?;
         Percent::new(value).map_err(|_| UnitError::Percent(text.to_owned()))
     }
 }
@@ -138,12 +135,7 @@ mod tests {
 
     #[test]
     fn sizes_know_both_bases() {
-        for (text, bytes) in [
-            ("2MiB", 2_097_152),
-            ("2MB", 2_000_000),
-            ("17", 17),
-            ("1.5 KiB", 1536),
-        ] {
+        for (text, bytes) in [("2MiB", 2_097_152), ("2MB", 2_000_000), ("17", 17), ("1.5 KiB", 1536)] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
         assert_eq!(ByteSize(2_097_152).to_string(), "2.0 MiB");

@@ -63,10 +63,7 @@ impl Window {
     /// When the window opens next, strictly after `now`; `None` only at the end of representable time.
     pub fn opens_after(&self, now: Timestamp) -> Option<Timestamp> {
         let local = now.to_zoned_datetime(self.time_zone.clone());
-        (0..=7)
-            .filter_map(|day| self.opening(&local, day))
-            .map(|(opens, _)| opens)
-            .find(|opens| *opens > now)
+        (0..=7).filter_map(|day| self.opening(&local, day)).map(|(opens, _)| opens).find(|opens| *opens > now)
     }
 
     /// The window that opens `day_offset` days from `local`, if that weekday has one.
@@ -77,34 +74,17 @@ impl Window {
             return None;
         }
         let at = |minute: u16| {
-            let day = date
-                .checked_add(i64::from(minute / MINUTES_PER_DAY).days())
-                .ok()?;
+            let day = date.checked_add(i64::from(minute / MINUTES_PER_DAY).days()).ok()?;
             let time = wall_time(minute % MINUTES_PER_DAY)?;
-            Some(
-                day.to_datetime(time)
-                    .to_zoned_datetime(self.time_zone.clone())
-                    .ok()?
-                    .timestamp(),
-            )
+            Some(day.to_datetime(time).to_zoned_datetime(self.time_zone.clone()).ok()?.timestamp())
         };
-        let overnight = if self.closes_minute <= self.opens_minute {
-            MINUTES_PER_DAY
-        } else {
-            0
-        };
+        let overnight = if self.closes_minute <= self.opens_minute { MINUTES_PER_DAY } else { 0 };
         Some((at(self.opens_minute)?, at(self.closes_minute + overnight)?))
     }
 }
 
 fn wall_time(minute: u16) -> Option<Time> {
-    Time::new(
-        i8::try_from(minute / 60).ok()?,
-        i8::try_from(minute % 60).ok()?,
-        0,
-        0,
-    )
-    .ok()
+    Time::new(i8::try_from(minute / 60).ok()?, i8::try_from(minute % 60).ok()?, 0, 0).ok()
 }
 
 impl FromStr for Window {
@@ -127,13 +107,7 @@ impl FromStr for Window {
             return Err(WindowError::Time(opens.to_owned()));
         }
         let time_zone = TimeZone::get(zone).map_err(|_| WindowError::Zone((*zone).to_owned()))?;
-        Ok(Window {
-            days,
-            opens_minute,
-            closes_minute,
-            zone: (*zone).to_owned(),
-            time_zone,
-        })
+        Ok(Window { days, opens_minute, closes_minute, zone: (*zone).to_owned(), time_zone })
     }
 }
 
@@ -166,46 +140,28 @@ fn parse_minute(text: &str) -> Result<u16, WindowError> {
     let (hour, minute) = text.split_once(':').ok_or_else(refused)?;
     let number = |part: &str| {
         let is_two_digits = part.len() == 2 && part.bytes().all(|byte| byte.is_ascii_digit());
-        is_two_digits
-            .then(|| part.parse::<u16>().ok())
-            .flatten()
-            .ok_or_else(refused)
+        is_two_digits.then(|| part.parse::<u16>().ok()).flatten().ok_or_else(refused)
     };
     let (hour, minute) = (number(hour)?, number(minute)?);
     let total = hour * 60 + minute;
-    if minute < 60 && total <= MINUTES_PER_DAY {
-        Ok(total)
-    } else {
-        Err(refused())
-    }
+    if minute < 60 && total <= MINUTES_PER_DAY { Ok(total) } else { Err(refused()) }
 }
 
 impl fmt::Display for Window {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.days != [true; 7] {
-            let runs: Vec<String> = runs_of_days(&self.days)
-                .map(|(first, last)| day_range(first, last))
-                .collect();
+            let runs: Vec<String> =
+                runs_of_days(&self.days).map(|(first, last)| day_range(first, last)).collect();
             write!(formatter, "{} ", runs.join(","))?;
         }
         let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-        write!(
-            formatter,
-            "{}-{} {}",
-            time(self.opens_minute),
-            time(self.closes_minute),
-            self.zone
-        )
+        write!(formatter, "{}-{} {}", time(self.opens_minute), time(self.closes_minute), self.zone)
     }
 }
 
 /// First and last day of each unbroken run of open days.
 fn runs_of_days(days: &[bool; 7]) -> impl Iterator<Item = (Weekday, Weekday)> + '_ {
-    let open: Vec<i8> = (0_i8..7)
-        .zip(days)
-        .filter(|(_, open)| **open)
-        .map(|(day, _)| day)
-        .collect();
+    let open: Vec<i8> = (0_i8..7).zip(days).filter(|(_, open)| **open).map(|(day, _)| day).collect();
     let runs: Vec<(i8, i8)> = open.iter().fold(Vec::new(), |mut runs, day| {
         match runs.last_mut() {
             Some((_, last)) if *last + 1 == *day => *last = *day,
@@ -214,25 +170,15 @@ fn runs_of_days(days: &[bool; 7]) -> impl Iterator<Item = (Weekday, Weekday)> + 
         runs
     });
     runs.into_iter().filter_map(|(first, last)| {
-        Some((
-            Weekday::from_monday_zero_offset(first).ok()?,
-            Weekday::from_monday_zero_offset(last).ok()?,
-        ))
+        Some((Weekday::from_monday_zero_offset(first).ok()?, Weekday::from_monday_zero_offset(last).ok()?))
     })
 }
 
 fn day_range(first: Weekday, last: Weekday) -> String {
     let name = |day: Weekday| {
-        DAY_NAMES
-            .get(usize::from(day.to_monday_zero_offset().unsigned_abs()))
-            .copied()
-            .unwrap_or_default()
+        DAY_NAMES.get(usize::from(day.to_monday_zero_offset().unsigned_abs())).copied().unwrap_or_default()
     };
-    if first == last {
-        name(first).to_owned()
-    } else {
-        format!("{}-{}", name(first), name(last))
-    }
+    if first == last { name(first).to_owned() } else { format!("{}-{}", name(first), name(last)) }
 }
 
 #[cfg(test)]
@@ -256,39 +202,24 @@ mod tests {
         assert!(!off_peak.contains(at("2026-11-22T16:59:59Z")));
         assert!(off_peak.contains(at("2026-11-22T17:00:00Z")));
         assert!(!off_peak.contains(at("2026-11-22T20:00:00Z")));
-        assert_eq!(
-            off_peak.closes_after(at("2026-11-22T18:00:00Z")),
-            Some(at("2026-11-22T20:00:00Z"))
-        );
+        assert_eq!(off_peak.closes_after(at("2026-11-22T18:00:00Z")), Some(at("2026-11-22T20:00:00Z")));
         // Saturday in Seoul is closed: Friday 17:00 UTC waits for Sunday 17:00 UTC.
         assert!(!off_peak.contains(at("2026-11-27T17:00:00Z")));
-        assert_eq!(
-            off_peak.opens_after(at("2026-11-27T17:00:00Z")),
-            Some(at("2026-11-29T17:00:00Z"))
-        );
+        assert_eq!(off_peak.opens_after(at("2026-11-27T17:00:00Z")), Some(at("2026-11-29T17:00:00Z")));
     }
 
     #[test]
     fn a_window_over_midnight_belongs_to_the_day_it_opens() {
         let night = window("fri 22:00-02:00 UTC");
-        assert!(
-            night.contains(at("2026-11-28T01:59:00Z")),
-            "Saturday 01:59 is still Friday's night"
-        );
-        assert!(
-            !night.contains(at("2026-11-27T01:59:00Z")),
-            "Friday 01:59 would be Thursday's night"
-        );
+        assert!(night.contains(at("2026-11-28T01:59:00Z")), "Saturday 01:59 is still Friday's night");
+        assert!(!night.contains(at("2026-11-27T01:59:00Z")), "Friday 01:59 would be Thursday's night");
     }
 
     #[test]
     fn wall_clock_hours_hold_when_the_clock_changes() {
         let night = window("01:00-04:00 Europe/Berlin");
         // 2026-03-29 02:00 -> 03:00: the window lasts two hours only.
-        assert_eq!(
-            night.closes_after(at("2026-03-29T00:30:00Z")),
-            Some(at("2026-03-29T02:00:00Z"))
-        );
+        assert_eq!(night.closes_after(at("2026-03-29T00:30:00Z")), Some(at("2026-03-29T02:00:00Z")));
     }
 
     #[test]

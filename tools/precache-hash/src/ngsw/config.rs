@@ -61,14 +61,10 @@ impl Config {
             app_data: root.optional("appData", Field::object_node)?,
             index: glob::join_urls(base_href, &root.required("index", |field| field.text())?),
             asset_groups: root
-                .optional("assetGroups", |field| {
-                    field.objects(|object| asset_group(object, base_href))
-                })?
+                .optional("assetGroups", |field| field.objects(|object| asset_group(object, base_href)))?
                 .unwrap_or_default(),
             data_groups: root
-                .optional("dataGroups", |field| {
-                    field.objects(|object| data_group(object, base_href))
-                })?
+                .optional("dataGroups", |field| field.objects(|object| data_group(object, base_href)))?
                 .unwrap_or_default(),
             navigation_urls: match root
                 .optional("navigationUrls", |field| navigation_urls(field, base_href))?
@@ -89,23 +85,12 @@ impl Config {
 
 fn asset_group(mut group: Object, base_href: &str) -> Result<AssetGroup, ConfigError> {
     let name = group.required("name", |field| field.text())?;
-    let install_mode = group
-        .optional("installMode", |field| field.choice(MODES))?
-        .unwrap_or("prefetch");
-    let update_mode = group
-        .optional("updateMode", |field| field.choice(MODES))?
-        .unwrap_or(install_mode);
+    let install_mode = group.optional("installMode", |field| field.choice(MODES))?.unwrap_or("prefetch");
+    let update_mode = group.optional("updateMode", |field| field.choice(MODES))?.unwrap_or(install_mode);
     let (files, patterns) = group.required("resources", |field| resources(field.object()?, base_href))?;
     let ignore_search = ignore_search(&mut group)?;
     group.finish()?;
-    Ok(AssetGroup {
-        name,
-        install_mode,
-        update_mode,
-        files,
-        patterns,
-        ignore_search,
-    })
+    Ok(AssetGroup { name, install_mode, update_mode, files, patterns, ignore_search })
 }
 
 fn resources(mut resources: Object, base_href: &str) -> Result<(Vec<FileGlob>, Vec<String>), ConfigError> {
@@ -126,9 +111,7 @@ fn data_group(mut group: Object, base_href: &str) -> Result<DataGroup, ConfigErr
     let data_group = DataGroup {
         name,
         patterns,
-        strategy: cache
-            .optional("strategy", |field| field.choice(STRATEGIES))?
-            .unwrap_or("performance"),
+        strategy: cache.optional("strategy", |field| field.choice(STRATEGIES))?.unwrap_or("performance"),
         max_size: cache.required("maxSize", |field| field.integer())?,
         max_age: cache.required("maxAge", |field| field.duration())?,
         timeout: cache.optional("timeout", |field| field.duration())?,
@@ -161,8 +144,5 @@ fn navigation_urls(field: Field, base_href: &str) -> Result<Vec<(bool, String)>,
 
 fn default_navigation_urls(base_href: &str) -> Vec<(bool, String)> {
     // These four start with a slash, so the base href is no part of them and they always compile.
-    DEFAULT_NAVIGATION_URLS
-        .iter()
-        .filter_map(|url| glob::navigation_pattern(url, base_href).ok())
-        .collect()
+    DEFAULT_NAVIGATION_URLS.iter().filter_map(|url| glob::navigation_pattern(url, base_href).ok()).collect()
 }

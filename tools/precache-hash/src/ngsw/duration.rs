@@ -28,24 +28,15 @@ pub(crate) fn parse_duration(text: &str) -> Result<Milliseconds, DurationError> 
     let mut total = 0.0;
     let mut rest = text;
     while !rest.is_empty() {
-        let unit_at = rest
-            .find(|c: char| !c.is_ascii_digit())
-            .ok_or(DurationError::Malformed)?;
+        let unit_at = rest.find(|c: char| !c.is_ascii_digit()).ok_or(DurationError::Malformed)?;
         let (digits, tail) = rest.split_at(unit_at);
         let mut tail = tail.chars();
-        let factor = tail
-            .next()
-            .and_then(unit_factor)
-            .ok_or(DurationError::Malformed)?;
+        let factor = tail.next().and_then(unit_factor).ok_or(DurationError::Malformed)?;
         let number: f64 = digits.parse().map_err(|_| DurationError::Malformed)?;
         total += number * factor;
         rest = tail.as_str();
     }
-    if total > LARGEST {
-        Err(DurationError::TooLong)
-    } else {
-        Ok(total)
-    }
+    if total > LARGEST { Err(DurationError::TooLong) } else { Ok(total) }
 }
 
 fn unit_factor(unit: char) -> Option<f64> {
@@ -65,12 +56,7 @@ mod tests {
 
     #[test]
     fn adds_numbers_with_units() {
-        let cases = [
-            ("3d12h5u", 302_400_005.0),
-            ("0s", 0.0),
-            ("5s30u", 5_030.0),
-            ("1m1m", 120_000.0),
-        ];
+        let cases = [("3d12h5u", 302_400_005.0), ("0s", 0.0), ("5s30u", 5_030.0), ("1m1m", 120_000.0)];
         for (text, milliseconds) in cases {
             assert_eq!(parse_duration(text), Ok(milliseconds), "{text}");
         }
@@ -81,9 +67,6 @@ mod tests {
         for text in ["", "12", "soon", "-1d", "1.5h", "1h 30m", "3dh", "d", "3D", "١d"] {
             assert_eq!(parse_duration(text), Err(DurationError::Malformed), "{text}");
         }
-        assert_eq!(
-            parse_duration("99999999999999999999d"),
-            Err(DurationError::TooLong)
-        );
+        assert_eq!(parse_duration("99999999999999999999d"), Err(DurationError::TooLong));
     }
 }

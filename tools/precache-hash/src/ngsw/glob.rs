@@ -57,11 +57,7 @@ impl FileGlob {
     pub(crate) fn parse(text: &str) -> Result<Self, GlobError> {
         let (is_positive, glob) = split_negation(text);
         let regex = compile(glob, &anchored(&glob_to_regex(glob, QuestionMark::Wildcard)))?;
-        Ok(FileGlob {
-            text: text.into(),
-            is_positive,
-            regex,
-        })
+        Ok(FileGlob { text: text.into(), is_positive, regex })
     }
 
     /// The item as written.
@@ -116,11 +112,7 @@ fn url_to_regex(url: &str, base_href: &str, question_mark: QuestionMark) -> Stri
     if url.starts_with('/') || url.contains("://") {
         return glob_to_regex(url, question_mark);
     }
-    let base = if base_href.starts_with("./") {
-        base_href.get(1..).unwrap_or_default()
-    } else {
-        base_href
-    };
+    let base = if base_href.starts_with("./") { base_href.get(1..).unwrap_or_default() } else { base_href };
     glob_to_regex(&join_urls(base, url), question_mark)
 }
 
@@ -133,9 +125,7 @@ fn glob_to_regex(glob: &str, question_mark: QuestionMark) -> String {
             ("**", true) => regex.push_str(".*"),
             ("**", false) => regex.push_str(WILD_OPEN),
             _ => {
-                segment
-                    .chars()
-                    .for_each(|c| push_escaped(&mut regex, c, question_mark));
+                segment.chars().for_each(|c| push_escaped(&mut regex, c, question_mark));
                 regex.push_str(if is_last { "" } else { "\\/" });
             }
         }
@@ -155,10 +145,7 @@ fn push_escaped(regex: &mut String, c: char, question_mark: QuestionMark) {
 }
 
 fn compile(glob: &str, regex: &str) -> Result<Regex, GlobError> {
-    let unsupported = |syntax| GlobError::Unsupported {
-        glob: glob.into(),
-        syntax,
-    };
+    let unsupported = |syntax| GlobError::Unsupported { glob: glob.into(), syntax };
     if regex.len() > LONGEST {
         return Err(unsupported("more than 8192 bytes"));
     }
@@ -169,11 +156,7 @@ fn compile(glob: &str, regex: &str) -> Result<Regex, GlobError> {
     }
     // A RegExp without the `u` flag sees code units, not characters, in the pattern as well.
     Regex::from_unicode(regex.encode_utf16().map(u32::from), Flags::default()).map_err(|error| {
-        GlobError::Invalid {
-            glob: glob.into(),
-            regex: regex.into(),
-            reason: error.to_string(),
-        }
+        GlobError::Invalid { glob: glob.into(), regex: regex.into(), reason: error.to_string() }
     })
 }
 
@@ -184,10 +167,7 @@ mod tests {
     fn check(glob: &str, covered: &[&str], others: &[&str]) {
         let glob = FileGlob::parse(glob).unwrap();
         let covers = |path: &&&str| glob.covers(&path.encode_utf16().collect::<Vec<_>>());
-        assert_eq!(
-            covered.iter().filter(covers).collect::<Vec<_>>(),
-            covered.iter().collect::<Vec<_>>()
-        );
+        assert_eq!(covered.iter().filter(covers).collect::<Vec<_>>(), covered.iter().collect::<Vec<_>>());
         assert_eq!(others.iter().filter(covers).count(), 0, "{others:?}");
     }
 
@@ -220,15 +200,9 @@ mod tests {
 
     #[test]
     fn translates_urls_as_angular_does() {
-        assert_eq!(
-            url_pattern("/api/**?q", "/app/").unwrap(),
-            "\\/api\\/[^/]*[^/]*\\?q"
-        );
+        assert_eq!(url_pattern("/api/**?q", "/app/").unwrap(), "\\/api\\/[^/]*[^/]*\\?q");
         assert_eq!(url_pattern("api/*", "./").unwrap(), "\\/api\\/[^/]*");
-        assert_eq!(
-            url_pattern("https://x.dev/**", "/").unwrap(),
-            "https:\\/\\/x\\.dev\\/.*"
-        );
+        assert_eq!(url_pattern("https://x.dev/**", "/").unwrap(), "https:\\/\\/x\\.dev\\/.*");
         assert_eq!(
             navigation_pattern("!/**/*.*", "/").unwrap(),
             (false, "^\\/(?:.+\\/)?[^/]*\\.[^/]*$".into())
@@ -237,12 +211,9 @@ mod tests {
 
     #[test]
     fn joins_with_one_slash() {
-        for (base, path, joined) in [
-            ("/", "/a", "/a"),
-            ("/app", "a", "/app/a"),
-            ("./", "/a", "./a"),
-            ("/x", "/a", "/x/a"),
-        ] {
+        for (base, path, joined) in
+            [("/", "/a", "/a"), ("/app", "a", "/app/a"), ("./", "/a", "./a"), ("/x", "/a", "/x/a")]
+        {
             assert_eq!(join_urls(base, path), joined);
         }
     }

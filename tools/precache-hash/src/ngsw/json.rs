@@ -117,12 +117,7 @@ pub struct SyntaxError {
 
 /// Reads one JSON text.
 pub(crate) fn parse(text: &str) -> Result<Node, SyntaxError> {
-    let mut parser = Parser {
-        text,
-        at: 0,
-        line: 1,
-        line_start: 0,
-    };
+    let mut parser = Parser { text, at: 0, line: 1, line_start: 0 };
     parser.skip_space();
     let node = parser.node(0)?;
     parser.skip_space();
@@ -164,11 +159,7 @@ impl Parser<'_> {
 
     fn error(&self, problem: impl Into<String>) -> SyntaxError {
         let before = self.text.get(self.line_start..self.at).unwrap_or_default();
-        SyntaxError {
-            line: self.line,
-            column: before.chars().count() + 1,
-            problem: problem.into(),
-        }
+        SyntaxError { line: self.line, column: before.chars().count() + 1, problem: problem.into() }
     }
 
     fn unexpected(&self, expected: &str) -> SyntaxError {
@@ -274,11 +265,7 @@ impl Parser<'_> {
             return Err(self.unexpected("\":\""));
         }
         self.skip_space();
-        Ok(Member {
-            key,
-            line,
-            node: self.node(depth + 1)?,
-        })
+        Ok(Member { key, line, node: self.node(depth + 1)? })
     }
 
     fn string(&mut self) -> Result<JsText, SyntaxError> {
@@ -323,10 +310,7 @@ impl Parser<'_> {
     }
 
     fn code_unit(&mut self) -> Result<u16, SyntaxError> {
-        let digits = self
-            .rest()
-            .get(1..5)
-            .filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
+        let digits = self.rest().get(1..5).filter(|digits| digits.chars().all(|c| c.is_ascii_hexdigit()));
         match digits.and_then(|digits| u16::from_str_radix(digits, 16).ok()) {
             Some(unit) => {
                 self.at += 5;
@@ -376,57 +360,31 @@ mod tests {
 
     #[test]
     fn names_line_and_reason_of_a_syntax_error() {
-        check_refused(
-            "{\n \"a\": 1,\n}",
-            3,
-            "expected a key in double quotes, found \"}\"",
-        );
+        check_refused("{\n \"a\": 1,\n}", 3, "expected a key in double quotes, found \"}\"");
         check_refused("[1 2]", 1, "expected \",\" or \"]\", found \"2\"");
-        check_refused(
-            "{\n// x\n}",
-            2,
-            "expected a key in double quotes, found \"/\" (JSON has no comments)",
-        );
-        check_refused(
-            "\u{feff}{}",
-            1,
-            "a byte order mark is not JSON, save the file without it",
-        );
+        check_refused("{\n// x\n}", 2, "expected a key in double quotes, found \"/\" (JSON has no comments)");
+        check_refused("\u{feff}{}", 1, "a byte order mark is not JSON, save the file without it");
         check_refused("", 1, "expected a value, found the end of the file");
         check_refused("{}\n{}", 2, "expected the end of the file, found \"{\"");
         check_refused("\"a\nb\"", 1, "a control character in a string must be escaped");
         check_refused("01", 1, "expected the end of the file, found \"1\"");
-        check_refused(
-            "\"\\u00g0\"",
-            1,
-            "\\u must be followed by four hexadecimal digits",
-        );
+        check_refused("\"\\u00g0\"", 1, "\\u must be followed by four hexadecimal digits");
         check_refused("{\"a\":1,\n\"a\":2}", 2, "the key \"a\" is given twice");
         check_refused(&"[".repeat(200), 1, "nested deeper than 128 levels");
     }
 
     #[test]
     fn keeps_the_line_of_every_value() {
-        let Value::Array(items) = parse("[1,\n\n {\"a\":\ntrue}]").unwrap().value else {
-            panic!()
-        };
+        let Value::Array(items) = parse("[1,\n\n {\"a\":\ntrue}]").unwrap().value else { panic!() };
         assert_eq!(items.iter().map(|item| item.line).collect::<Vec<_>>(), [1, 3]);
-        let Value::Object(members) = &items[1].value else {
-            panic!()
-        };
+        let Value::Object(members) = &items[1].value else { panic!() };
         assert_eq!((members[0].line, members[0].node.line), (3, 4));
     }
 
     #[test]
     fn joins_surrogate_pairs_and_keeps_lone_ones() {
         let value = |text: &str| parse(text).unwrap().value;
-        assert_eq!(
-            value(r#""\ud83d\ude00""#),
-            Value::Text(JsText::WellFormed("😀".into()))
-        );
-        assert_eq!(
-            value(r#""a\ud83d""#),
-            Value::Text(JsText::IllFormed(vec![0x61, 0xd83d]))
-        );
+        assert_eq!(value(r#""\ud83d\ude00""#), Value::Text(JsText::WellFormed("😀".into())));
+        assert_eq!(value(r#""a\ud83d""#), Value::Text(JsText::IllFormed(vec![0x61, 0xd83d])));
     }
 }

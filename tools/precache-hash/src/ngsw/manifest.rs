@@ -39,11 +39,7 @@ pub fn render<'h>(
         w.key("dataGroups");
         data_groups(w, &config.data_groups);
         w.key("hashTable");
-        w.object(|w| {
-            hash_table
-                .iter()
-                .for_each(|(url, sha1)| text_member(w, url, sha1))
-        });
+        w.object(|w| hash_table.iter().for_each(|(url, sha1)| text_member(w, url, sha1)));
         w.key("navigationUrls");
         navigation_urls(w, &config.navigation_urls);
         text_member(w, "navigationRequestStrategy", config.navigation_request_strategy);

@@ -27,11 +27,7 @@ pub fn unreachable(config: &Config, selection: &Selection) -> Vec<Unreachable> {
         for path in files {
             if let Some(culprit) = culprit(path) {
                 let path = path.trim_start_matches('/').into();
-                found.push(Unreachable {
-                    path,
-                    culprit,
-                    breaks_install: group.install_mode == "prefetch",
-                });
+                found.push(Unreachable { path, culprit, breaks_install: group.install_mode == "prefetch" });
             }
         }
     }
@@ -82,10 +78,7 @@ mod tests {
         );
         let config = config.unwrap();
         let found = unreachable(&config, &Selection::of(&config, ["a/#.js", "b/#.js", "a/x.js"]));
-        let found: Vec<_> = found
-            .iter()
-            .map(|file| (file.path.as_str(), file.breaks_install))
-            .collect();
+        let found: Vec<_> = found.iter().map(|file| (file.path.as_str(), file.breaks_install)).collect();
         assert_eq!(found, [("a/#.js", true), ("b/#.js", false)]);
     }
 }

@@ -79,11 +79,7 @@ pub(crate) struct Object {
 impl Object {
     /// The object that the whole file must be.
     pub(crate) fn root(node: Node) -> Result<Self, ConfigError> {
-        Field {
-            path: String::new(),
-            node,
-        }
-        .object()
+        Field { path: String::new(), node }.object()
     }
 
     /// A field that may be absent.
@@ -97,11 +93,7 @@ impl Object {
             return Ok(None);
         };
         let node = self.members.remove(position).node;
-        read(Field {
-            path: self.path_of(name),
-            node,
-        })
-        .map(Some)
+        read(Field { path: self.path_of(name), node }).map(Some)
     }
 
     /// A field that must be there.
@@ -110,21 +102,14 @@ impl Object {
         name: &'static str,
         read: impl FnOnce(Field) -> Result<T, ConfigError>,
     ) -> Result<T, ConfigError> {
-        let missing = ConfigError::Field {
-            line: self.line,
-            field: self.path_of(name),
-            problem: Problem::Missing,
-        };
+        let missing =
+            ConfigError::Field { line: self.line, field: self.path_of(name), problem: Problem::Missing };
         self.optional(name, read)?.ok_or(missing)
     }
 
     /// Refuses a field of older versions and names its successor.
     pub(crate) fn no_longer(&self, name: &str, instead: &'static str) -> Result<(), ConfigError> {
-        match self
-            .members
-            .iter()
-            .find(|member| member.key.as_str() == Some(name))
-        {
+        match self.members.iter().find(|member| member.key.as_str() == Some(name)) {
             None => Ok(()),
             Some(member) => Err(ConfigError::Field {
                 line: member.line,
@@ -143,24 +128,16 @@ impl Object {
         Err(ConfigError::Field {
             line: member.line,
             field: self.path_of(&member.key.to_string()),
-            problem: Problem::Unknown {
-                expected: any_of(&names),
-            },
+            problem: Problem::Unknown { expected: any_of(&names) },
         })
     }
 
     fn position(&self, name: &str) -> Option<usize> {
-        self.members
-            .iter()
-            .position(|member| member.key.as_str() == Some(name))
+        self.members.iter().position(|member| member.key.as_str() == Some(name))
     }
 
     fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.into()
-        } else {
-            format!("{}.{name}", self.path)
-        }
+        if self.path.is_empty() { name.into() } else { format!("{}.{name}", self.path) }
     }
 }
 
@@ -219,12 +196,9 @@ impl Field {
     /// An object, to be read field by field.
     pub(crate) fn object(self) -> Result<Object, ConfigError> {
         match self.node.value {
-            Value::Object(members) => Ok(Object {
-                path: self.path,
-                line: self.node.line,
-                members,
-                known: Vec::new(),
-            }),
+            Value::Object(members) => {
+                Ok(Object { path: self.path, line: self.node.line, members, known: Vec::new() })
+            }
             _ => Err(self.wrong_type("an object")),
         }
     }
@@ -246,14 +220,7 @@ impl Field {
             return Err(self.wrong_type("an array"));
         };
         let fields = items.into_iter().enumerate();
-        fields
-            .map(|(index, node)| {
-                read(Field {
-                    path: format!("{}[{index}]", self.path),
-                    node,
-                })
-            })
-            .collect()
+        fields.map(|(index, node)| read(Field { path: format!("{}[{index}]", self.path), node })).collect()
     }
 
     /// An array of objects, each read by `read`.
@@ -269,23 +236,12 @@ impl Field {
     }
 
     fn mismatch(&self, expected: &str, found: String) -> ConfigError {
-        self.error(Problem::Mismatch {
-            expected: expected.into(),
-            found,
-        })
+        self.error(Problem::Mismatch { expected: expected.into(), found })
     }
 
     fn error(&self, problem: Problem) -> ConfigError {
-        let field = if self.path.is_empty() {
-            "the file"
-        } else {
-            &self.path
-        };
-        ConfigError::Field {
-            line: self.node.line,
-            field: field.into(),
-            problem,
-        }
+        let field = if self.path.is_empty() { "the file" } else { &self.path };
+        ConfigError::Field { line: self.node.line, field: field.into(), problem }
     }
 }
 

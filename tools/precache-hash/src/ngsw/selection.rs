@@ -23,11 +23,8 @@ pub struct UnusedGlob {
 impl Selection {
     /// Applies the configuration to paths of the form `assets/logo.svg`, relative to the build folder.
     pub fn of<'p>(config: &Config, paths: impl IntoIterator<Item = &'p str>) -> Self {
-        let mut used: Vec<_> = config
-            .asset_groups
-            .iter()
-            .map(|group| vec![false; group.files.len()])
-            .collect();
+        let mut used: Vec<_> =
+            config.asset_groups.iter().map(|group| vec![false; group.files.len()]).collect();
         let mut groups = vec![Vec::new(); config.asset_groups.len()];
         for path in paths {
             let path = format!("/{path}");
@@ -40,21 +37,13 @@ impl Selection {
                 }
             }
         }
-        groups
-            .iter_mut()
-            .for_each(|files: &mut Vec<String>| files.sort_by(|a, b| utf16_order(a, b)));
-        Selection {
-            groups,
-            unused: unused_globs(config, &used),
-        }
+        groups.iter_mut().for_each(|files: &mut Vec<String>| files.sort_by(|a, b| utf16_order(a, b)));
+        Selection { groups, unused: unused_globs(config, &used) }
     }
 
     /// The selected files as paths relative to the build folder: exactly these need a hash.
     pub fn paths(&self) -> impl Iterator<Item = &str> {
-        self.groups
-            .iter()
-            .flatten()
-            .map(|path| path.trim_start_matches('/'))
+        self.groups.iter().flatten().map(|path| path.trim_start_matches('/'))
     }
 
     /// The globs that cover nothing.
@@ -91,16 +80,8 @@ fn covers(group: &AssetGroup, path: &[u16], used: &mut [bool]) -> bool {
 fn unused_globs(config: &Config, used: &[Vec<bool>]) -> Vec<UnusedGlob> {
     let mut unused = Vec::new();
     for (group, used) in config.asset_groups.iter().zip(used) {
-        for (glob, _) in group
-            .files
-            .iter()
-            .zip(used)
-            .filter(|(glob, used)| glob.is_positive() && !**used)
-        {
-            unused.push(UnusedGlob {
-                group: group.name.clone(),
-                glob: glob.text().into(),
-            });
+        for (glob, _) in group.files.iter().zip(used).filter(|(glob, used)| glob.is_positive() && !**used) {
+            unused.push(UnusedGlob { group: group.name.clone(), glob: glob.text().into() });
         }
     }
     unused
@@ -128,21 +109,14 @@ mod tests {
 
     #[test]
     fn lets_a_later_item_of_the_list_decide() {
-        let selection = select(
-            &[&["!/a.js", "/**", "!/*.map", "/keep.map"]],
-            &["a.js", "x.map", "keep.map"],
-        );
+        let selection = select(&[&["!/a.js", "/**", "!/*.map", "/keep.map"]], &["a.js", "x.map", "keep.map"]);
         assert_eq!(selection.groups(), [vec!["/a.js", "/keep.map"]]);
     }
 
     #[test]
     fn names_globs_that_cover_nothing() {
         let selection = select(&[&["/**", "favicon.ico", "!/*.map"], &["/a.js"]], &["a.js"]);
-        let unused: Vec<_> = selection
-            .unused()
-            .iter()
-            .map(|unused| unused.glob.as_str())
-            .collect();
+        let unused: Vec<_> = selection.unused().iter().map(|unused| unused.glob.as_str()).collect();
         assert_eq!(unused, ["favicon.ico"]);
     }
 

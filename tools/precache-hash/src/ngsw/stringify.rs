@@ -220,10 +220,7 @@ mod tests {
 
     #[test]
     fn escapes_only_what_javascript_escapes() {
-        check(
-            r#""\/\u2028\u007f\u0001\b\"\\""#,
-            "\"/\u{2028}\u{7f}\\u0001\\b\\\"\\\\\"",
-        );
+        check(r#""\/\u2028\u007f\u0001\b\"\\""#, "\"/\u{2028}\u{7f}\\u0001\\b\\\"\\\\\"");
         check(r#""\ud800x\udc00\ud83d\ude00""#, "\"\\ud800x\\udc00😀\"");
     }
 

@@ -3,11 +3,7 @@
 use super::*;
 
 fn check_refused(text: &str, message: &str) {
-    assert_eq!(
-        Config::parse(text, "/").unwrap_err().to_string(),
-        message,
-        "{text}"
-    );
+    assert_eq!(Config::parse(text, "/").unwrap_err().to_string(), message, "{text}");
 }
 
 /// A configuration with `group` as its only asset group, starting on line 2.
@@ -30,22 +26,13 @@ fn names_line_and_field_of_a_wrong_value() {
     );
     check_refused("[]", "1: the file: expected an object, found an array");
     check_refused("{\"index\": 1}", "1: index: expected a string, found a number");
-    check_refused(
-        "{\"index\": \"\\ud800\"}",
-        "1: index: expected text, found a lone surrogate in a string",
-    );
-    check_refused(
-        "{\"index\": \"/\",\n\"appData\": null}",
-        "2: appData: expected an object, found null",
-    );
+    check_refused("{\"index\": \"\\ud800\"}", "1: index: expected text, found a lone surrogate in a string");
+    check_refused("{\"index\": \"/\",\n\"appData\": null}", "2: appData: expected an object, found null");
     check_refused(
         "{\"index\": \"/\", \"assetGroups\": {}}",
         "1: assetGroups: expected an array, found an object",
     );
-    check_refused(
-        &with_asset_group("\"x\""),
-        "2: assetGroups[0]: expected an object, found a string",
-    );
+    check_refused(&with_asset_group("\"x\""), "2: assetGroups[0]: expected an object, found a string");
     check_refused(
         &with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\"/a\",\n true]}}"),
         "3: assetGroups[0].resources.files[1]: expected a string, found a boolean",
@@ -61,22 +48,10 @@ fn names_line_and_field_of_a_wrong_value() {
 #[test]
 fn names_what_is_missing() {
     check_refused("{\n}", "1: index: missing");
-    check_refused(
-        &with_asset_group("{\"resources\": {}}"),
-        "2: assetGroups[0].name: missing",
-    );
-    check_refused(
-        &with_asset_group("{\"name\": \"a\"}"),
-        "2: assetGroups[0].resources: missing",
-    );
-    check_refused(
-        &with_cache("{\"maxAge\": \"1d\"}"),
-        "2: dataGroups[0].cacheConfig.maxSize: missing",
-    );
-    check_refused(
-        &with_cache("{\"maxSize\": 1}"),
-        "2: dataGroups[0].cacheConfig.maxAge: missing",
-    );
+    check_refused(&with_asset_group("{\"resources\": {}}"), "2: assetGroups[0].name: missing");
+    check_refused(&with_asset_group("{\"name\": \"a\"}"), "2: assetGroups[0].resources: missing");
+    check_refused(&with_cache("{\"maxAge\": \"1d\"}"), "2: dataGroups[0].cacheConfig.maxSize: missing");
+    check_refused(&with_cache("{\"maxSize\": 1}"), "2: dataGroups[0].cacheConfig.maxAge: missing");
 }
 
 #[test]
@@ -89,9 +64,7 @@ fn names_fields_that_angular_does_not_know() {
         &with_asset_group("{\"name\": \"a\", \"resources\": {\"versionedFiles\": []}}"),
         "2: assetGroups[0].resources.versionedFiles: no longer supported, use \"files\"",
     );
-    let error = Config::parse("{\"index\": \"/\",\n\"assetGroup\": []}", "/")
-        .unwrap_err()
-        .to_string();
+    let error = Config::parse("{\"index\": \"/\",\n\"assetGroup\": []}", "/").unwrap_err().to_string();
     assert!(
         error.starts_with("2: assetGroup: unknown field, expected one of \"$schema\", \"appData\""),
         "{error}"
@@ -108,31 +81,21 @@ fn names_bad_durations_numbers_and_globs() {
         &with_cache("{\"maxSize\": 1.5}"),
         "2: dataGroups[0].cacheConfig.maxSize: expected a whole number, found 1.5",
     );
-    let error = Config::parse(
-        &with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\n\"/(a\"]}}"),
-        "/",
-    );
+    let error =
+        Config::parse(&with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\n\"/(a\"]}}"), "/");
     let error = error.unwrap_err().to_string();
-    assert!(
-        error.starts_with("3: assetGroups[0].resources.files[0]: glob \"/(a\" is no valid"),
-        "{error}"
-    );
+    assert!(error.starts_with("3: assetGroups[0].resources.files[0]: glob \"/(a\" is no valid"), "{error}");
 }
 
 #[test]
 fn names_the_place_of_a_syntax_error() {
-    check_refused(
-        "{\n  \"index\": \"/\",\n}",
-        "3: column 1: expected a key in double quotes, found \"}\"",
-    );
+    check_refused("{\n  \"index\": \"/\",\n}", "3: column 1: expected a key in double quotes, found \"}\"");
 }
 
 #[test]
 fn leaves_undefined_fields_out_and_keeps_the_order_of_angular() {
-    let config = Config::parse(
-        &with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\"/*.js\"]}}"),
-        "",
-    );
+    let config =
+        Config::parse(&with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\"/*.js\"]}}"), "");
     let config = config.unwrap();
     let selection = Selection::of(&config, ["a.js", "b.css"]);
     let text = render(&config, &selection, 7, |path| {
@@ -144,26 +107,17 @@ fn leaves_undefined_fields_out_and_keeps_the_order_of_angular() {
 
 #[test]
 fn says_which_selected_file_has_no_hash() {
-    let config = Config::parse(
-        &with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\"/**\"]}}"),
-        "/",
-    );
+    let config =
+        Config::parse(&with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\"/**\"]}}"), "/");
     let config = config.unwrap();
     let selection = Selection::of(&config, ["a/b.js"]);
-    assert_eq!(
-        render(&config, &selection, 7, |_| None),
-        Err(MissingHash {
-            path: "a/b.js".into()
-        })
-    );
+    assert_eq!(render(&config, &selection, 7, |_| None), Err(MissingHash { path: "a/b.js".into() }));
 }
 
 #[test]
 fn keeps_the_time_of_an_equal_previous_manifest_only() {
-    let config = Config::parse(
-        &with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\"/**\"]}}"),
-        "/",
-    );
+    let config =
+        Config::parse(&with_asset_group("{\"name\": \"a\", \"resources\": {\"files\": [\"/**\"]}}"), "/");
     let config = config.unwrap();
     let selection = Selection::of(&config, ["a.js"]);
     let build = |previous: Option<&Previous>, time, sha1: &'static str| {

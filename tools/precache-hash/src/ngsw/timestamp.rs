@@ -54,11 +54,7 @@ impl TimestampSources<'_> {
                 .ok_or_else(|| TimestampError::SourceDateEpoch(text.into()))?,
             (None, None) => self.now_ms,
         };
-        if milliseconds > LARGEST {
-            Err(TimestampError::TooLarge(milliseconds))
-        } else {
-            Ok(milliseconds)
-        }
+        if milliseconds > LARGEST { Err(TimestampError::TooLarge(milliseconds)) } else { Ok(milliseconds) }
     }
 }
 
@@ -76,9 +72,7 @@ impl Previous {
         let Value::Object(members) = &node.value else {
             return Err(PreviousError::NoTimestamp);
         };
-        let timestamp = members
-            .iter()
-            .find(|member| member.key.as_str() == Some("timestamp"));
+        let timestamp = members.iter().find(|member| member.key.as_str() == Some("timestamp"));
         let timestamp_ms = timestamp.and_then(|member| whole_milliseconds(&member.node.value));
         let mut writer = Writer::default();
         writer.node(&node);
@@ -103,10 +97,7 @@ fn whole_milliseconds(value: &Value) -> Option<u64> {
     match value {
         Value::Number(number) if number.fract() == 0.0 => {
             // Printing without an exponent and reading back is the exact conversion that a cast does not promise.
-            format!("{number:.0}")
-                .parse()
-                .ok()
-                .filter(|milliseconds| *milliseconds <= LARGEST)
+            format!("{number:.0}").parse().ok().filter(|milliseconds| *milliseconds <= LARGEST)
         }
         _ => None,
     }
@@ -119,28 +110,14 @@ mod tests {
     #[test]
     fn prefers_the_flag_then_the_environment_then_the_clock() {
         let choose = |given_ms, source_date_epoch| {
-            TimestampSources {
-                given_ms,
-                source_date_epoch,
-                now_ms: 7,
-            }
-            .choose()
+            TimestampSources { given_ms, source_date_epoch, now_ms: 7 }.choose()
         };
         assert_eq!(choose(Some(5), Some("2")), Ok(5));
         assert_eq!(choose(None, Some("2")), Ok(2000));
         assert_eq!(choose(None, None), Ok(7));
-        assert_eq!(
-            choose(None, Some("2.5")),
-            Err(TimestampError::SourceDateEpoch("2.5".into()))
-        );
-        assert_eq!(
-            choose(None, Some("")),
-            Err(TimestampError::SourceDateEpoch(String::new()))
-        );
-        assert_eq!(
-            choose(Some(1 << 53), None),
-            Err(TimestampError::TooLarge(1 << 53))
-        );
+        assert_eq!(choose(None, Some("2.5")), Err(TimestampError::SourceDateEpoch("2.5".into())));
+        assert_eq!(choose(None, Some("")), Err(TimestampError::SourceDateEpoch(String::new())));
+        assert_eq!(choose(Some(1 << 53), None), Err(TimestampError::TooLarge(1 << 53)));
     }
 
     #[test]
@@ -153,13 +130,7 @@ mod tests {
 
     #[test]
     fn refuses_a_previous_file_that_is_no_manifest() {
-        for text in [
-            "[]",
-            "{}",
-            "{\"timestamp\":\"1\"}",
-            "{\"timestamp\":1.5}",
-            "{\"timestamp\":-1}",
-        ] {
+        for text in ["[]", "{}", "{\"timestamp\":\"1\"}", "{\"timestamp\":1.5}", "{\"timestamp\":-1}"] {
             assert_eq!(Previous::parse(text), Err(PreviousError::NoTimestamp), "{text}");
         }
         assert!(matches!(Previous::parse("{"), Err(PreviousError::Syntax(_))));

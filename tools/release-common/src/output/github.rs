@@ -38,14 +38,7 @@ pub fn annotations(all: &[Annotation]) -> String {
     }
     if all.len() > SHOWN_PER_STEP {
         let message = format!("{} more in the log", all.len() - SHOWN_PER_STEP);
-        push(
-            &mut text,
-            &Annotation {
-                level: Level::Notice,
-                file: None,
-                message,
-            },
-        );
+        push(&mut text, &Annotation { level: Level::Notice, file: None, message });
     }
     text
 }
@@ -56,17 +49,9 @@ fn push(text: &mut String, annotation: &Annotation) {
         Level::Warning => "warning",
         Level::Notice => "notice",
     };
-    let file = annotation
-        .file
-        .as_deref()
-        .map(|file| format!(" file={}", escape_property(file)));
+    let file = annotation.file.as_deref().map(|file| format!(" file={}", escape_property(file)));
     // Writing to a String cannot fail.
-    let _ = writeln!(
-        text,
-        "::{level}{}::{}",
-        file.unwrap_or_default(),
-        escape_data(&annotation.message)
-    );
+    let _ = writeln!(text, "::{level}{}::{}", file.unwrap_or_default(), escape_data(&annotation.message));
 }
 
 fn escape_data(text: &str) -> String {
@@ -83,24 +68,14 @@ mod tests {
 
     #[test]
     fn escapes_what_would_end_the_command() {
-        let hostile = Annotation {
-            level: Level::Error,
-            file: Some("a,b:c%\n".into()),
-            message: "1%\r\n::stop".into(),
-        };
-        assert_eq!(
-            annotations(&[hostile]),
-            "::error file=a%2Cb%3Ac%25%0A::1%25%0D%0A::stop\n"
-        );
+        let hostile =
+            Annotation { level: Level::Error, file: Some("a,b:c%\n".into()), message: "1%\r\n::stop".into() };
+        assert_eq!(annotations(&[hostile]), "::error file=a%2Cb%3Ac%25%0A::1%25%0D%0A::stop\n");
     }
 
     #[test]
     fn shows_ten_and_counts_the_rest() {
-        let one = Annotation {
-            level: Level::Warning,
-            file: None,
-            message: "x".into(),
-        };
+        let one = Annotation { level: Level::Warning, file: None, message: "x".into() };
         let text = annotations(&vec![one; 13]);
         assert_eq!(text.lines().count(), 11);
         assert!(text.ends_with("::notice::3 more in the log\n"));
