@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use precache_manifest::{Algorithm, ManifestHash};
 use release_common::output::ReportArgs;
-use release_common::units::ByteSize;
+use release_common::units::{ByteSize, Span};
 use release_common::{CommonArgs, Tool};
 
 use crate::additions::{Addition, Prefix, Template};
 use crate::selection::Pattern;
+use crate::verify::Target;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -28,10 +29,6 @@ Examples:
 #[derive(Clone, Debug, Parser)]
 #[command(name = "precache-hash", version, args_conflicts_with_subcommands = true, after_long_help = EXAMPLES)]
 pub struct Cli {
-    /// Flags of every tool.
-    #[command(flatten)]
-    pub common: CommonArgs,
-
     /// What to hash and how to print it.
     #[command(flatten)]
     pub build: BuildArgs,
@@ -39,6 +36,10 @@ pub struct Cli {
     /// Another job than making a manifest.
     #[command(subcommand)]
     pub command: Option<Command>,
+
+    /// Flags of every tool.
+    #[command(flatten)]
+    pub common: CommonArgs,
 }
 
 impl Tool for Cli {
@@ -54,6 +55,8 @@ pub enum Command {
     Inject(InjectArgs),
     /// Tell what changed between two manifests, and what a client must fetch
     Diff(DiffArgs),
+    /// Check that a folder or a server has exactly the files of a manifest
+    Verify(VerifyArgs),
 }
 
 /// Shape of the manifest.
@@ -319,6 +322,56 @@ pub struct DiffArgs {
     /// Exit 1 when an immutable name has new content
     #[arg(long)]
     pub strict: bool,
+
+    /// Shape of the report.
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  precache-hash verify release.json dist
+  precache-hash --format json dist | precache-hash verify - https://app.example/
+  precache-hash verify dist/ngsw.json https://cdn.example/ --json -j 16";
+
+/// Check that a folder or a server has exactly the files of a manifest
+///
+/// Exit 0 when all are equal, 1 when one is missing or has other bytes, 75 when the server never answered, 3 when only
+/// a part could be checked. Only what differs is printed, with what was found and the likely reason.
+#[derive(Args, Clone, Debug)]
+#[command(after_long_help = VERIFY_EXAMPLES)]
+pub struct VerifyArgs {
+    /// The manifest, in any format; `-` is stdin
+    #[arg(value_name = "MANIFEST")]
+    pub manifest: PathBuf,
+
+    /// The folder, or the URL at which it is published
+    #[arg(value_name = "DIR|URL")]
+    pub target: Target,
+
+    /// URL path at which the folder is published
+    #[arg(long, value_name = "PATH", default_value = "/")]
+    pub base_href: String,
+
+    /// What the revisions are [default: as their length tells]
+    #[arg(long, value_name = "NAME", value_parser = algorithm)]
+    pub hash: Option<Algorithm>,
+
+    /// Read this many files at a time [default: 8 from a server, one per processor from a folder]
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+
+    /// Wait this long for one answer, its body included
+    #[arg(long, value_name = "SPAN", default_value = "30s", help_heading = "Server")]
+    pub timeout: Span,
+
+    /// Try again this often, with growing pauses, when no answer or a passing error comes
+    #[arg(long, value_name = "N", default_value = "2", help_heading = "Server")]
+    pub retries: u32,
+
+    /// Trust the certificate authorities in this PEM file instead of the built-in ones
+    #[arg(long, value_name = "FILE", help_heading = "Server")]
+    pub ca_file: Option<PathBuf>,
 
     /// Shape of the report.
     #[command(flatten)]

@@ -9,6 +9,7 @@ use thiserror::Error;
 use crate::entries::EntriesError;
 use crate::inject::InjectError;
 use crate::problem::{FileProblem, Problems};
+use crate::verify::VerifyError;
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
@@ -123,6 +124,9 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
+    /// A verification without a whole answer.
+    #[error(transparent)]
+    Verify(#[from] VerifyError),
     /// A result that cannot be written.
     #[error("stdout: cannot be written")]
     Output(#[from] std::io::Error),
@@ -148,6 +152,7 @@ impl Failure for Error {
             Error::TooLarge { .. } => Exit::Bad,
             Error::ChangedFiles { .. } => Exit::Temporary,
             Error::Write { .. } | Error::Output(_) | Error::MissingHash(_) => Exit::Failed,
+            Error::Verify(reason) => reason.exit(),
         }
     }
 
@@ -162,6 +167,7 @@ impl Failure for Error {
                 "make the manifest with `precache-hash --format json`, or name the hash with --manifest-hash"
             }
             Error::Inject { reason, .. } => return reason.hint(),
+            Error::Verify(reason) => return reason.hint(),
             Error::Write { .. } => "files written before it are complete; the same command may run again",
             Error::Unreadable { .. }
             | Error::BadFiles { .. }

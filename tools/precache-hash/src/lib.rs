@@ -14,6 +14,8 @@ pub mod diff;
 pub mod entries;
 pub mod error;
 pub mod hashing;
+#[cfg(feature = "http")]
+pub mod http;
 pub mod inject;
 pub mod injection;
 pub mod input;
@@ -24,6 +26,7 @@ pub mod report;
 pub mod selection;
 pub mod source;
 pub mod tree;
+pub mod verify;
 
 use release_common::{Context, Outcome};
 
@@ -39,5 +42,6 @@ pub fn run(cli: Cli, ctx: &mut Context) -> Result<Outcome, Error> {
         None => build::run(&cli.build, ctx),
         Some(cli::Command::Inject(args)) => injection::run(&args, ctx),
         Some(cli::Command::Diff(args)) => diff::run(&args, ctx),
+        Some(cli::Command::Verify(args)) => verify::run(&args, ctx),
     }
 }

@@ -37,7 +37,10 @@ impl Selection {
                 }
             }
         }
-        groups.iter_mut().for_each(|files: &mut Vec<String>| files.sort_by(|a, b| utf16_order(a, b)));
+        for files in &mut groups {
+            files.sort_by(|a: &String, b: &String| utf16_order(a, b));
+            files.dedup();
+        }
         Selection { groups, unused: unused_globs(config, &used) }
     }
 
@@ -121,8 +124,8 @@ mod tests {
     }
 
     #[test]
-    fn sorts_by_utf16_code_unit() {
-        let selection = select(&[&["/**"]], &["ﬀ.js", "😀.js", "é.js", "z.js"]);
+    fn sorts_by_utf16_code_unit_and_lists_once() {
+        let selection = select(&[&["/**"]], &["ﬀ.js", "😀.js", "é.js", "z.js", "é.js"]);
         assert_eq!(selection.groups(), [vec!["/z.js", "/é.js", "/😀.js", "/ﬀ.js"]]);
     }
 }
