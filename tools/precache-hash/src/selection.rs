@@ -4,10 +4,12 @@
 //! character classes work, and wildcards match no name that begins with a dot unless asked. Extended patterns such
 //! as `+(a|b)` are refused instead of being taken literally.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobBuilder;
+use regex::Regex;
 use thiserror::Error;
 
 /// What workbox-build lists unless told otherwise.
@@ -31,7 +33,7 @@ pub const OUTPUTS: [&str; 8] = [
 #[derive(Clone, Debug)]
 pub struct Pattern {
     text: String,
-    matcher: GlobMatcher,
+    matcher: Regex,
 }
 
 /// A pattern that cannot be used.
@@ -55,9 +57,42 @@ impl FromStr for Pattern {
             return Err(refused("must be relative to the build folder and stay inside it".into()));
         }
         let glob = GlobBuilder::new(relative).literal_separator(true).backslash_escape(true).build();
-        let matcher = glob.map_err(|error| refused(error.kind().to_string()))?.compile_matcher();
+        let glob = glob.map_err(|error| refused(error.kind().to_string()))?;
+        let matcher = by_character(glob.regex()).map_err(|error| refused(error.to_string()))?;
         Ok(Pattern { text: text.to_owned(), matcher })
     }
+}
+
+/// `globset` matches bytes, so that its `?` does not fit `é`. The same expression over characters: the mode is
+/// dropped, and each run of escaped bytes becomes the characters that it encodes.
+fn by_character(byte_regex: &str) -> Result<Regex, regex::Error> {
+    let source = byte_regex.strip_prefix("(?-u)").unwrap_or(byte_regex);
+    let mut characters = Vec::with_capacity(source.len());
+    let mut rest = source.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let escape = rest.strip_prefix(b"\\x").and_then(|digits| digits.split_first_chunk::<2>());
+        let decoded = escape.and_then(|(digits, after)| {
+            Some((u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?, after))
+        });
+        let (byte, after) = decoded.unwrap_or((*first, tail));
+        characters.push(byte);
+        rest = after;
+    }
+    Regex::new(&in_code_units(&String::from_utf8_lossy(&characters)))
+}
+
+/// `text` with one character for each UTF-16 code unit, which is what JavaScript's wildcards count: a character
+/// beyond the first plane, such as an emoji, becomes two of a private plane.
+fn in_code_units(text: &str) -> Cow<'_, str> {
+    const PRIVATE_PLANE: u32 = 0xf_0000;
+    if text.chars().all(|character| character.len_utf16() == 1) {
+        return Cow::Borrowed(text);
+    }
+    let unit = |unit: u16| {
+        let is_surrogate = (0xd800..0xe000).contains(&unit);
+        char::from_u32(u32::from(unit) + if is_surrogate { PRIVATE_PLANE } else { 0 }).unwrap_or_default()
+    };
+    Cow::Owned(text.encode_utf16().map(unit).collect())
 }
 
 impl fmt::Display for Pattern {
@@ -70,7 +105,7 @@ impl Pattern {
     /// Whether the pattern fits `path`; its wildcards fit names with a leading dot only if `dot`.
     pub fn fits(&self, path: &str, dot: bool) -> bool {
         let hidden = |text: &str| text.split('/').filter(|part| part.starts_with('.')).count();
-        self.matcher.is_match(path) && (dot || hidden(path) <= hidden(&self.text))
+        self.matcher.is_match(&in_code_units(path)) && (dot || hidden(path) <= hidden(&self.text))
     }
 }
 
@@ -190,6 +225,15 @@ mod tests {
         assert!(selection(&[".well-known/**"], &[], false).lists(".well-known/a"));
         assert!(!selection(&[".well-known/**"], &[], false).lists(".well-known/.b"));
         assert!(!selection(&["**/*"], &["*.txt"], true).lists("a.txt"));
+    }
+
+    #[test]
+    fn wildcards_and_classes_fit_characters_and_not_bytes() {
+        let fits = |pattern: &str, path: &str| pattern.parse::<Pattern>().unwrap().fits(path, false);
+        assert!(fits("?.js", "é.js") && fits("??.js", "日本.js") && !fits("??.js", "é.js"));
+        assert!(fits("[а-я].js", "ж.js") && fits("[!a].js", "ж.js") && !fits("[!ж].js", "ж.js"));
+        assert!(fits("??.js", "😀.js") && !fits("?.js", "😀.js") && fits("😀.*", "😀.js"));
+        assert!(fits("日本/*", "日本/語") && !fits("日本/*", "日木/語"));
     }
 
     #[test]
