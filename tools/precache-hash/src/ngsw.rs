@@ -14,6 +14,7 @@ mod duration;
 mod glob;
 mod json;
 mod manifest;
+mod parse;
 mod reachable;
 mod schema;
 mod selection;

@@ -3,7 +3,8 @@
 
 use super::duration::Milliseconds;
 use super::glob::{self, FileGlob};
-use super::json::{self, Node};
+use super::json::Node;
+use super::parse::parse;
 use super::schema::{ConfigError, Field, Object};
 
 /// The navigation URLs of a configuration that names none.
@@ -55,7 +56,7 @@ impl Config {
     /// Reads the text of an `ngsw-config.json` for a base href; an empty one means `/`, as in Angular.
     pub fn parse(text: &str, base_href: &str) -> Result<Self, ConfigError> {
         let base_href = if base_href.is_empty() { "/" } else { base_href };
-        let mut root = Object::root(json::parse(text)?)?;
+        let mut root = Object::root(parse(text)?)?;
         root.optional("$schema", |field| field.text().map(drop))?;
         let config = Config {
             app_data: root.optional("appData", Field::object_node)?,

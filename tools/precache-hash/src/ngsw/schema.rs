@@ -3,7 +3,8 @@
 
 use super::duration::{self, DurationError, Milliseconds};
 use super::glob::GlobError;
-use super::json::{Member, Node, SyntaxError, Value};
+use super::json::{Member, Node, Value};
+use super::parse::SyntaxError;
 
 /// A mistake in `ngsw-config.json`, shown as `14: assetGroups[0].installMode: …`; the caller puts the file in front.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -195,7 +195,7 @@ fn place_point(digits: &str, point: i32) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::json::parse;
+    use super::super::parse::parse;
     use super::*;
 
     fn check(text: &str, expected: &str) {

@@ -3,7 +3,8 @@
 //! Angular writes `Date.now()` so that a rollback looks new (angular PR #26006), and so every rebuild prompts every
 //! user. Here the time can be given, and a rebuild with equal content can keep the time of the manifest before it.
 
-use super::json::{self, SyntaxError, Value};
+use super::json::Value;
+use super::parse::{SyntaxError, parse};
 use super::stringify::Writer;
 
 /// The largest integer that a JavaScript number holds exactly.
@@ -68,7 +69,7 @@ pub struct Previous {
 impl Previous {
     /// Reads the text of an `ngsw.json`.
     pub fn parse(text: &str) -> Result<Self, PreviousError> {
-        let node = json::parse(text)?;
+        let node = parse(text)?;
         let Value::Object(members) = &node.value else {
             return Err(PreviousError::NoTimestamp);
         };

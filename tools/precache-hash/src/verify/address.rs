@@ -37,6 +37,14 @@ pub(crate) fn is_url(text: &str) -> bool {
     lower.starts_with("http://") || lower.starts_with("https://")
 }
 
+/// Whether a browser takes the beginning of a relative name such as `a:b.js` for a scheme.
+pub(crate) fn has_foreign_scheme(reference: &str) -> bool {
+    let Some((scheme, _)) = reference.split_once(':') else { return false };
+    let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
+    is_scheme && !is_url(reference)
+}
+
 impl FromStr for BaseUrl {
     type Err = BaseUrlError;
 
@@ -74,6 +82,9 @@ impl BaseUrl {
             .chars()
             .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
             .collect();
+        if has_foreign_scheme(&reference) {
+            return reference;
+        }
         let reference = reference.split('#').next().unwrap_or_default();
         let (path, query) = reference.split_once('?').map_or((reference, None), |(p, q)| (p, Some(q)));
         let (origin, path) = self.split_reference(path);
@@ -166,6 +177,8 @@ mod tests {
         check("https://x.dev/", "/back\\slash.js", "https://x.dev/back/slash.js");
         check("https://x.dev/", "/%41.js", "https://x.dev/%41.js");
         check("https://x.dev/", "/tab\there.js ", "https://x.dev/tabhere.js");
+        check("https://x.dev/", "a:b.js", "a:b.js");
+        check("https://x.dev/", "./a:b.js", "https://x.dev/a:b.js");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use super::address::has_foreign_scheme;
 use super::expectation::Expectation;
 use super::tally::{Summed, keeps};
 
@@ -44,6 +45,8 @@ pub(crate) enum Reason {
     Injected,
     /// The manifest's URL is not the file's, because a character in it means something else.
     UnencodedName,
+    /// The manifest's URL is not of a server, because it begins like `a:`.
+    ForeignScheme,
     /// The server refuses.
     Denied,
     /// The server is in trouble.
@@ -65,7 +68,12 @@ impl fmt::Display for Reason {
             Reason::Empty => "empty",
             Reason::Minified => "text that is shorter than expected: minified on the way?",
             Reason::Injected => "text that is longer than expected: a script injected on the way?",
-            Reason::UnencodedName => "the URL holds a bare %, #, ? or \\, so it names another file",
+            Reason::UnencodedName => {
+                "the URL holds a bare %, #, ?, \\ or white space, so it names another file"
+            }
+            Reason::ForeignScheme => {
+                "a browser takes the name up to the colon for a scheme; write ./ before it"
+            }
             Reason::Denied => "access denied; some storage says so of missing files too",
             Reason::ServerTrouble => "the server is overloaded or broken, even after retries",
         };
@@ -75,6 +83,9 @@ impl fmt::Display for Reason {
 
 /// Why an answer with a status other than 200 may have come.
 pub(crate) fn of_status(expected: &Expectation, seen: &Circumstances) -> Option<Reason> {
+    if has_foreign_scheme(&expected.url) {
+        return Some(Reason::ForeignScheme);
+    }
     match seen.status? {
         401 | 403 => Some(Reason::Denied),
         429 | 500..=599 => Some(Reason::ServerTrouble),
@@ -167,10 +178,13 @@ fn names_html(url: &str) -> bool {
     path.is_empty() || path.ends_with('/') || path.ends_with(".html") || path.ends_with(".htm")
 }
 
-/// A `%` that begins no pair of digits is as bare as the others.
+/// What a browser does not take for a part of the name. A `%` that begins no pair of digits is as bare as the others.
 fn has_bare_delimiter(url: &str) -> bool {
     let is_pair = |tail: &str| tail.get(..2).is_some_and(|pair| pair.bytes().all(|b| b.is_ascii_hexdigit()));
-    url.contains(['#', '?', '\\']) || url.split('%').skip(1).any(|tail| !is_pair(tail))
+    let is_trimmed = url.trim_matches(|c| c <= ' ') != url;
+    is_trimmed
+        || url.contains(['#', '?', '\\', '\t', '\n', '\r'])
+        || url.split('%').skip(1).any(|tail| !is_pair(tail))
 }
 
 #[cfg(test)]

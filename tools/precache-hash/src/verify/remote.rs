@@ -1,6 +1,6 @@
 //! Reads the entries of a manifest from a server.
 
-use super::address::BaseUrl;
+use super::address::{BaseUrl, is_url};
 use super::crew::Source;
 use super::diagnosis::Circumstances;
 use super::expectation::Expectation;
@@ -28,7 +28,11 @@ impl Source for Remote {
     }
 
     fn read(&self, expected: &Expectation) -> Reading {
-        match self.client.get(&self.place(expected), || Tally::new(&expected.promises)) {
+        let address = self.place(expected);
+        if !is_url(&address) {
+            return Reading::Absent(Circumstances::default());
+        }
+        match self.client.get(&address, || Tally::new(&expected.promises)) {
             Ok((answer, tally)) if answer.status == 200 => {
                 Reading::Bytes(circumstances(answer), tally.finish())
             }
