@@ -12,7 +12,7 @@ use serde::Serialize;
 use ulid::Ulid;
 
 use crate::adoption::Reason;
-use crate::api::{EventStatus, HashCount, Status};
+use crate::api::{Accepted, EventStatus, HashCount, Status};
 use crate::cohort::Counts;
 use crate::event::Event;
 use crate::progress::Progress;
@@ -83,14 +83,14 @@ impl Reporter<'_> {
     }
 
     /// The hub has it.
-    pub(crate) fn published(&mut self, event: &EventStatus, is_new: bool) -> io::Result<()> {
+    pub(crate) fn published(&mut self, accepted: Accepted, manifest_hash: ManifestHash) -> io::Result<()> {
+        let Accepted { id, seq, is_new } = accepted;
         if self.format == Format::Json {
-            let EventStatus { id, seq, manifest_hash, .. } = *event;
             return self.line(&Line::Published { id, seq, manifest_hash, is_new });
         }
         // Whoever interrupts the wait needs the id to resume it.
         let word = if is_new { "published" } else { "was published before" };
-        self.context.console.note(format_args!("update {} {word}", event.id));
+        self.context.console.note(format_args!("update {id} {word}"));
         Ok(())
     }
 

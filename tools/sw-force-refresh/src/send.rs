@@ -88,28 +88,27 @@ async fn publish_and_wait(
 ) -> Result<Outcome, Error> {
     let console = context.console;
     let begin = Instant::now();
-    let known = tokio::select! {
+    let prepared = tokio::select! {
         prepared = prepare(args, &event, hub) => prepared?,
         signal = stop.requested() => {
             console.note("nothing is published");
             return Ok(Outcome::Stopped(signal));
         }
     };
-    let (status, is_new) = match known {
-        Prepared::Known(status) => (status, false),
-        Prepared::Next(seq) => publish(event.clone(), seq, key, hub).await?,
+    let (id, manifest_hash) = (event.id, event.manifest_hash);
+    let accepted = match prepared {
+        Prepared::Known(seq) => Accepted { id, seq, is_new: false },
+        Prepared::Next(seq) => number_and_publish(event, seq, key, hub).await?,
     };
     let mut reporter = Reporter::new(context, args.report.format());
-    if let Some(published) = status.events.first() {
-        reporter.published(published, is_new)?;
-    }
-    follow(event.id, &args.wait, hub, status, begin, &mut stop, &mut reporter).await
+    reporter.published(accepted, manifest_hash)?;
+    follow(id, &args.wait, hub, begin, &mut stop, &mut reporter).await
 }
 
 /// What is known before publishing.
 enum Prepared {
-    /// This very update is published; only the wait is left.
-    Known(Status),
+    /// This very update is published under this number; only the wait is left.
+    Known(u64),
     /// It will take the number after this one.
     Next(u64),
 }
@@ -119,13 +118,12 @@ async fn prepare(args: &SendArgs, event: &Event, hub: &HubClient) -> Result<Prep
         Some(id) => hub.status(Some(id)).await?,
         None => None,
     };
-    if let Some(status) = known {
-        let published = status.events.first().map(|known| known.manifest_hash);
-        return match published.filter(|published| *published != event.manifest_hash) {
-            Some(published) => {
-                Err(Error::OtherEvent { id: event.id, published, wanted: event.manifest_hash })
-            }
-            None => Ok(Prepared::Known(status)),
+    if let Some(known) = known.and_then(|status| status.events.into_iter().next()) {
+        let (id, published, wanted) = (event.id, known.manifest_hash, event.manifest_hash);
+        return if published == wanted {
+            Ok(Prepared::Known(known.seq))
+        } else {
+            Err(Error::OtherEvent { id, published, wanted })
         };
     }
     let status = hub.status(None).await?;
@@ -137,16 +135,6 @@ async fn prepare(args: &SendArgs, event: &Event, hub: &HubClient) -> Result<Prep
 }
 
 /// Signs `event` with the number after `seq`, or after whatever others have taken meanwhile, and publishes it.
-async fn publish(event: Event, seq: u64, key: &SigningKey, hub: &HubClient) -> Result<(Status, bool), Error> {
-    let id = event.id;
-    let accepted = number_and_publish(event, seq, key, hub).await?;
-    let status = hub.try_status(Some(id)).await?;
-    let status = status.map_err(|source| Error::HubLost { hub: hub.address().clone(), id, source })?;
-    let status = status.ok_or_else(|| Error::Forgotten { hub: hub.address().clone(), id })?;
-    Ok((status, accepted.is_new))
-}
-
-/// As above; also for withdrawals.
 pub(crate) async fn number_and_publish(
     mut event: Event,
     seq: u64,
@@ -173,7 +161,6 @@ pub(crate) async fn follow(
     id: Ulid,
     args: &WaitArgs,
     hub: &HubClient,
-    status: Status,
     begin: Instant,
     stop: &mut Stop,
     reporter: &mut Reporter<'_>,
@@ -181,9 +168,15 @@ pub(crate) async fn follow(
     let (ending, status) = match args.until {
         Some(until) => {
             let target = Target { until, min_clients: args.min_clients, allow_empty: args.allow_empty };
-            wait::until(Wait { id, target, timeout: args.timeout.0 }, hub, status, stop, reporter).await?
+            wait::until(Wait { id, target, timeout: args.timeout.0 }, hub, stop, reporter).await?
         }
-        None => (ending_without_wait(args, &status), status),
+        None => {
+            let status = hub.try_status(Some(id)).await?;
+            let status =
+                status.map_err(|source| Error::HubLost { hub: hub.address().clone(), id, source })?;
+            let status = status.ok_or_else(|| Error::Forgotten { hub: hub.address().clone(), id })?;
+            (ending_without_wait(args, &status), status)
+        }
     };
     let Some(event) = status.events.first() else {
         return Err(Error::Forgotten { hub: hub.address().clone(), id });

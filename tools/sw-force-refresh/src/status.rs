@@ -36,7 +36,7 @@ async fn show(
     let mut status = ask(args, hub).await?;
     if let (Some(id), Some(_)) = (args.id, args.wait.until) {
         let mut reporter = Reporter::new(context, args.report.format());
-        return send::follow(id, &args.wait, hub, status, begin, &mut stop, &mut reporter).await;
+        return send::follow(id, &args.wait, hub, begin, &mut stop, &mut reporter).await;
     }
     loop {
         write(&status, !args.watch, args, context)?;

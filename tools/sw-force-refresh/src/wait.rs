@@ -10,7 +10,6 @@ use ulid::Ulid;
 use crate::adoption::{Reason, Target, Verdict, judge};
 use crate::api::Status;
 use crate::error::Error;
-use crate::http::HttpError;
 use crate::hub_client::HubClient;
 use crate::report::Reporter;
 
@@ -69,43 +68,62 @@ pub(crate) struct Wait {
     pub(crate) timeout: Duration,
 }
 
-/// Waits for `wait`, beginning with what `first` tells; the last status comes back with the ending.
+/// Waits for `wait`; the last status comes back with the ending. A hub that is silent for a while, as during its
+/// restart, is asked again until the time is over.
 pub(crate) async fn until(
     wait: Wait,
     hub: &HubClient,
-    first: Status,
     stop: &mut Stop,
     reporter: &mut Reporter<'_>,
 ) -> Result<(Ending, Status), Error> {
     let deadline = Instant::now() + wait.timeout;
-    let mut status = first;
-    let mut silence: Option<HttpError> = None;
+    let lost = |source| Error::HubLost { hub: hub.address().clone(), id: wait.id, source };
+    let mut last: Option<Status> = None;
     loop {
-        if let Some(event) = status.events.first() {
-            reporter.progress(&status, event)?;
-            match judge(&event.counts, event.fate(), wait.target) {
-                Verdict::Met(reason) => return Ok((Ending::Good(reason), status)),
-                Verdict::Missed(reason) => return Ok((Ending::Bad(reason), status)),
-                Verdict::Wait => {}
-            }
-        }
-        tokio::select! {
-            () = sleep(PAUSE) => {}
-            signal = stop.requested() => return Ok((Ending::Stopped(signal), status)),
-            () = sleep_until(deadline) => return match silence {
-                None => Ok((Ending::Bad(Reason::BelowTarget), status)),
-                Some(source) => Err(Error::HubLost { hub: hub.address().clone(), id: wait.id, source }),
+        let answer = tokio::select! {
+            answer = hub.try_status(Some(wait.id)) => answer?,
+            signal = stop.requested() => match last {
+                Some(status) => return Ok((Ending::Stopped(signal), status)),
+                None => hub.try_status(Some(wait.id)).await?,
             },
-        }
-        match hub.try_status(Some(wait.id)).await? {
-            Ok(Some(newer)) => {
-                status = newer;
-                silence = None;
+        };
+        let silence = match answer {
+            Ok(None) => return Err(Error::Forgotten { hub: hub.address().clone(), id: wait.id }),
+            Ok(Some(status)) => {
+                report(&status, reporter)?;
+                if let Some(ending) = decide(&status, wait.target) {
+                    return Ok((ending, status));
+                }
+                last = Some(status);
+                None
             }
-            Ok(None) => {
-                return Err(Error::Forgotten { hub: hub.address().clone(), id: wait.id });
-            }
-            Err(error) => silence = Some(error),
-        }
+            Err(error) => Some(error),
+        };
+        let ending = tokio::select! {
+            signal = stop.requested() => Ending::Stopped(signal),
+            () = sleep_until(deadline) => Ending::Bad(Reason::BelowTarget),
+            () = sleep(PAUSE) => continue,
+        };
+        return match (ending, last, silence) {
+            (Ending::Bad(_), _, Some(silence)) | (_, None, Some(silence)) => Err(lost(silence)),
+            (_, Some(status), _) => Ok((ending, status)),
+            (_, None, None) => Err(Error::Forgotten { hub: hub.address().clone(), id: wait.id }),
+        };
+    }
+}
+
+fn report(status: &Status, reporter: &mut Reporter<'_>) -> Result<(), Error> {
+    match status.events.first() {
+        Some(event) => Ok(reporter.progress(status, event)?),
+        None => Ok(()),
+    }
+}
+
+fn decide(status: &Status, target: Target) -> Option<Ending> {
+    let event = status.events.first()?;
+    match judge(&event.counts, event.fate(), target) {
+        Verdict::Met(reason) => Some(Ending::Good(reason)),
+        Verdict::Missed(reason) => Some(Ending::Bad(reason)),
+        Verdict::Wait => None,
     }
 }

@@ -56,13 +56,18 @@ impl Stage {
         let key = SigningKey::generate().unwrap();
         write_json(&folder.path().join("release.private.jwk"), &key.to_private_jwk());
         write_json(&folder.path().join("release.public.jwk"), &key.public().to_jwk());
-        let (hub, listen, admin) = start(folder.path(), options);
+        let (hub, listen, admin) = start(folder.path(), FREE, FREE, options);
         Stage { folder, key, hub, listen, admin }
     }
 
     /// A hub in the place of the one that has ended.
     pub(crate) fn reopen(&mut self, options: &[&str]) {
-        (self.hub, self.listen, self.admin) = start(self.folder.path(), options);
+        (self.hub, self.listen, self.admin) = start(self.folder.path(), FREE, FREE, options);
+    }
+
+    /// As [`Stage::reopen`], at the same addresses.
+    pub(crate) fn reopen_there(&mut self) {
+        (self.hub, ..) = start(self.folder.path(), self.listen, self.admin, &[]);
     }
 
     /// A path in the stage's folder.
@@ -162,9 +167,18 @@ impl Stage {
     }
 }
 
-fn start(folder: &Path, options: &[&str]) -> (Running, SocketAddr, SocketAddr) {
+/// A free port of this machine.
+const FREE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
+
+fn start(
+    folder: &Path,
+    listen: SocketAddr,
+    admin: SocketAddr,
+    options: &[&str],
+) -> (Running, SocketAddr, SocketAddr) {
     let mut program = Program::new(TOOL)
-        .args(["serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--json", "--origin", ORIGIN])
+        .args(["serve", "--json", "--origin", ORIGIN])
+        .args(["--listen", &listen.to_string(), "--admin", &admin.to_string()])
         .args(["--state".into(), folder.join("state.json").into_os_string()])
         .args(["--verify-key".into(), folder.join("release.public.jwk").into_os_string()]);
     program = program.args(options.iter().copied()).ready(Ready::Line("\"ready\"".into()));
