@@ -170,10 +170,15 @@ fn selection_warnings(selection: &Selection, listed: &[&str]) -> Vec<String> {
 /// A warning for each group of names that some servers and file systems take for one.
 pub(crate) fn twin_warnings(listed: &[&str]) -> Vec<String> {
     let text = |group: Vec<&str>| {
-        let names: Vec<String> = group.iter().map(|name| format!("`{}`", name.escape_debug())).collect();
+        let names: Vec<String> = group.iter().map(|name| format!("`{}`", shown(name))).collect();
         format!("{} differ only in case or Unicode form; some servers take them for one", names.join(" and "))
     };
     entries::twins(listed.iter().copied()).into_iter().map(text).collect()
+}
+
+/// `name` with its combining characters spelled out, because twins look alike.
+fn shown(name: &str) -> String {
+    name.chars().flat_map(char::escape_debug).collect()
 }
 
 fn render(args: &BuildArgs, manifest: &Manifest, files: &[HashedFile]) -> String {
@@ -216,11 +221,11 @@ pub(crate) fn judge(
     manifest: &Manifest,
 ) -> Outcome {
     for warning in warnings {
-        ctx.console.warn(warning);
+        if args.strict { ctx.console.finding(warning) } else { ctx.console.warn(warning) }
     }
     let missed = missed_budgets(manifest, args.max_total, args.max_files);
     for budget in &missed {
-        ctx.console.warn(budget);
+        ctx.console.finding(budget);
     }
     if missed.is_empty() && (warnings.is_empty() || !args.strict) { Outcome::Good } else { Outcome::Bad }
 }

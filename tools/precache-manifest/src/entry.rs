@@ -100,13 +100,17 @@ pub struct Manifest {
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum ConflictError {
     /// Workbox ends with `add-to-cache-list-conflicting-entries` on these.
-    #[error("two entries for one URL: `{first}` and `{second}`")]
+    #[error("two entries for one URL, and they differ: {}", spellings(first, second))]
     SameUrl {
         /// The entry sorted first.
         first: String,
         /// The other.
         second: String,
     },
+}
+
+fn spellings(first: &str, second: &str) -> String {
+    if first == second { format!("`{first}`") } else { format!("`{first}` and `{second}`") }
 }
 
 impl Manifest {

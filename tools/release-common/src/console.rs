@@ -42,6 +42,11 @@ impl Console {
         }
     }
 
+    /// Prints a reason why the answer is bad, whatever was asked about messages.
+    pub fn finding(&self, message: impl std::fmt::Display) {
+        self.print("\u{1b}[31m", "finding", message);
+    }
+
     /// Prints a remark that explains what the tool does.
     pub fn note(&self, message: impl std::fmt::Display) {
         if !self.is_quiet {

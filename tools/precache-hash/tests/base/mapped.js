@@ -1,0 +1,2 @@
+f(self.__WB_MANIFEST);
+//# sourceMappingURL=sw.js.map

@@ -1,0 +1,2 @@
+f(self.__WB_MANIFEST);
+g(self.__WB_MANIFEST);

@@ -1,0 +1,1 @@
+precacheAndRoute(self.__WB_MANIFEST);
