@@ -21,8 +21,8 @@ const EXAMPLES: &str = "\
 Examples:
   Make a key pair, once: release.private.jwk signs, release.public.jwk goes to hub and browsers
     sw-force-refresh keygen --out release
-  See what would be published, without a hub
-    sw-force-refresh send --dry-run --critical --key release.private.jwk 5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e5e
+  See what would be published, without a hub; hash.txt was written by precache-hash --print-hash
+    sw-force-refresh send --dry-run --critical --key release.private.jwk - < hash.txt
   Make shell completions
     sw-force-refresh --generate bash";
 

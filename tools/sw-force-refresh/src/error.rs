@@ -23,7 +23,7 @@ pub enum Error {
     #[error("no manifest hash: none on the command line, and stdin is a terminal")]
     NoSubject,
     /// What came over stdin is no hash.
-    #[error("stdin")]
+    #[error("stdin: names no version")]
     Stdin(#[source] SubjectError),
     /// Stdin could not be read.
     #[error("stdin: cannot be read")]
