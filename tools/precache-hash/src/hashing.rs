@@ -25,7 +25,7 @@ pub trait Watch: Sync {
     /// `bytes` more have been read.
     fn has_read(&self, bytes: usize);
 
-    /// Whether to stop before the next file.
+    /// Whether to stop now.
     fn is_stopped(&self) -> bool;
 }
 
@@ -131,6 +131,7 @@ impl<'a, W: Watch> Worker<'a, W> {
                     *place = Some(slot);
                     return;
                 }
+                Ok(Filled::Stopped) => return,
                 Ok(Filled::End) => {
                     let tail = buffer.get(slot.pending.clone()).unwrap_or_default();
                     let md5 = self.lanes.as_mut().map(|lanes| lanes.finish(lane, tail));

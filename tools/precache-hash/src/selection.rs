@@ -10,6 +10,7 @@ use std::str::FromStr;
 
 use globset::GlobBuilder;
 use regex::Regex;
+use release_common::files::TEMPORARY_PREFIX;
 use thiserror::Error;
 
 /// What workbox-build lists unless told otherwise.
@@ -160,8 +161,10 @@ impl Selection {
 
     /// Whether `path` is excluded or one of our own outputs.
     pub fn leaves_out(&self, path: &str) -> bool {
+        let file_name = path.rsplit('/').next().unwrap_or(path);
         let is_output = |name: &str| path == name || path.strip_suffix(".map") == Some(name);
-        OUTPUTS.into_iter().any(is_output)
+        file_name.starts_with(TEMPORARY_PREFIX)
+            || OUTPUTS.into_iter().any(is_output)
             || self.workers.iter().any(|name| is_output(name))
             || (self.no_maps && path.ends_with(".map"))
             || self.exclude.iter().any(|pattern| pattern.fits(path, true))

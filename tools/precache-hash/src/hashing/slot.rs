@@ -29,6 +29,8 @@ pub(super) enum Filled {
     More,
     /// The file is read; less than a block is pending.
     End,
+    /// A signal came first.
+    Stopped,
 }
 
 impl Slot {
@@ -48,6 +50,9 @@ impl Slot {
         while self.pending.len() < BLOCK_BYTES {
             if self.read_bytes >= self.before.len() {
                 return Ok(Filled::End);
+            }
+            if watch.is_stopped() {
+                return Ok(Filled::Stopped);
             }
             buffer.copy_within(self.pending.clone(), 0);
             self.pending = 0..self.pending.len();
