@@ -61,6 +61,7 @@ impl Plan {
         let path = args.ngsw_config.as_deref().ok_or(Error::NoNgswConfig)?;
         let config = Config::parse(&input::text(path)?, &args.base_href)
             .map_err(|reason| Error::NgswConfig { name: input::name(path), reason: Box::new(reason) })?;
+        let config = if args.encode_names { config.with_encoded_names() } else { config };
         let previous = match args.previous.as_deref() {
             // The first build has no manifest before it.
             Some(path) if path.exists() => Some(Previous::parse(&input::text(path)?).map_err(|reason| {
@@ -107,5 +108,6 @@ fn warnings(config: &Config, selection: &ngsw::Selection, paths: &[&str]) -> Vec
 fn unreachable_text(file: ngsw::Unreachable) -> String {
     let outcome =
         if file.breaks_install { "no client can install this release" } else { "it is never cached" };
-    format!("{}: Angular's worker cannot fetch a name with {}: {outcome}", file.path, file.culprit)
+    let help = if file.is_encodable { "; --encode-names helps" } else { "" };
+    format!("{}: Angular's worker cannot fetch a name with {}: {outcome}{help}", file.path, file.culprit)
 }

@@ -196,6 +196,10 @@ pub struct BuildArgs {
     #[arg(long, value_name = "PATH", default_value = "/", help_heading = "Angular")]
     pub base_href: String,
 
+    /// Encode %, #, ? and \ in the names of ngsw.json, which Angular's own tool leaves bare
+    #[arg(long, help_heading = "Angular")]
+    pub encode_names: bool,
+
     /// Milliseconds since 1970 for ngsw.json [default: SOURCE_DATE_EPOCH, else now]
     #[arg(long, value_name = "MS", help_heading = "Angular")]
     pub timestamp: Option<u64>,

@@ -24,6 +24,7 @@ pub struct Config {
     pub(crate) navigation_request_strategy: &'static str,
     pub(crate) application_max_age: Option<Milliseconds>,
     pub(crate) base_href: String,
+    pub(crate) has_encoded_names: bool,
 }
 
 /// Files of the build that are cached under one policy.
@@ -78,9 +79,26 @@ impl Config {
                 .unwrap_or("performance"),
             application_max_age: root.optional("applicationMaxAge", |field| field.duration())?,
             base_href: base_href.into(),
+            has_encoded_names: false,
         };
         root.finish()?;
         Ok(config)
+    }
+
+    /// Has `%`, `#`, `?` and `\` in file names encoded, so that the worker can fetch such files. Angular's own tool
+    /// leaves them bare.
+    #[must_use]
+    pub fn with_encoded_names(self) -> Self {
+        Config { has_encoded_names: true, ..self }
+    }
+
+    /// The URL of a file whose path begins with a slash.
+    pub(crate) fn url(&self, path: &str) -> String {
+        if self.has_encoded_names {
+            glob::join_urls(&self.base_href, &precache_manifest::url::encode(path))
+        } else {
+            glob::join_urls(&self.base_href, path)
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 //! `JSON.stringify(control, null, 2)`, in the same order of keys and with undefined ones left out.
 
 use super::config::{AssetGroup, Config, DataGroup};
-use super::glob::join_urls;
 use super::selection::{Selection, utf16_order};
 use super::stringify::Writer;
 
@@ -56,7 +55,7 @@ fn hash_table<'h>(
     let mut table = Vec::new();
     for path in selection.paths() {
         let sha1 = sha1_of(path).ok_or_else(|| MissingHash { path: path.into() })?;
-        table.push((join_urls(&config.base_href, &format!("/{path}")), sha1));
+        table.push((config.url(&format!("/{path}")), sha1));
     }
     table.sort_by(|(a, _), (b, _)| utf16_order(a, b));
     Ok(table)
@@ -66,12 +65,12 @@ fn asset_groups(w: &mut Writer, config: &Config, selection: &Selection) {
     w.array(|w| {
         for (group, files) in config.asset_groups.iter().zip(selection.groups()) {
             w.item();
-            w.object(|w| asset_group(w, group, files, &config.base_href));
+            w.object(|w| asset_group(w, config, group, files));
         }
     });
 }
 
-fn asset_group(w: &mut Writer, group: &AssetGroup, files: &[String], base_href: &str) {
+fn asset_group(w: &mut Writer, config: &Config, group: &AssetGroup, files: &[String]) {
     text_member(w, "name", &group.name);
     text_member(w, "installMode", group.install_mode);
     text_member(w, "updateMode", group.update_mode);
@@ -80,7 +79,7 @@ fn asset_group(w: &mut Writer, group: &AssetGroup, files: &[String], base_href: 
     w.array(|w| {
         for path in files {
             w.item();
-            w.text(&join_urls(base_href, path));
+            w.text(&config.url(path));
         }
     });
     w.key("patterns");

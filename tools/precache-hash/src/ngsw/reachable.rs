@@ -16,6 +16,8 @@ pub struct Unreachable {
     pub path: String,
     /// The character that breaks its URL, readable.
     pub culprit: &'static str,
+    /// Whether [`Config::with_encoded_names`] makes it reachable.
+    pub is_encodable: bool,
     /// Whether the worker cannot install the version at all, or only will not cache this file.
     pub breaks_install: bool,
 }
@@ -25,21 +27,25 @@ pub fn unreachable(config: &Config, selection: &Selection) -> Vec<Unreachable> {
     let mut found = Vec::new();
     for (group, files) in config.asset_groups.iter().zip(selection.groups()) {
         for path in files {
-            if let Some(culprit) = culprit(path) {
-                let path = path.trim_start_matches('/').into();
-                found.push(Unreachable { path, culprit, breaks_install: group.install_mode == "prefetch" });
+            if let Some(culprit) = culprit(path, config.has_encoded_names) {
+                found.push(Unreachable {
+                    path: path.trim_start_matches('/').into(),
+                    culprit,
+                    is_encodable: self::culprit(path, true).is_none(),
+                    breaks_install: group.install_mode == "prefetch",
+                });
             }
         }
     }
     found
 }
 
-fn culprit(path: &str) -> Option<&'static str> {
+fn culprit(path: &str, is_encoded: bool) -> Option<&'static str> {
     let inside = path.chars().find_map(|c| match c {
-        '%' => Some("%"),
-        '#' => Some("#"),
-        '?' => Some("?"),
-        '\\' => Some("\\"),
+        '%' if !is_encoded => Some("%"),
+        '#' if !is_encoded => Some("#"),
+        '?' if !is_encoded => Some("?"),
+        '\\' if !is_encoded => Some("\\"),
         '\t' => Some("a tab"),
         '\n' | '\r' => Some("a line break"),
         _ => None,
@@ -61,11 +67,17 @@ mod tests {
             ("/a.js ", "white space at its end"),
         ];
         for (path, expected) in cases {
-            assert_eq!(culprit(path), Some(expected), "{path}");
+            assert_eq!(culprit(path, false), Some(expected), "{path}");
         }
         for path in ["/a b.js", "/é@:+&=;,.js", "/😀.js", "/ a.js"] {
-            assert_eq!(culprit(path), None, "{path}");
+            assert_eq!(culprit(path, false), None, "{path}");
         }
+    }
+
+    #[test]
+    fn encoded_names_leave_only_white_space() {
+        assert_eq!(culprit("/100%#?\\.js", true), None);
+        assert_eq!(culprit("/a\tb.js", true), Some("a tab"));
     }
 
     #[test]
