@@ -3,6 +3,10 @@
 //! Cargo tells a test the binaries of its own package only. Those of the workspace lie beside the test's executable
 //! (as in ripgrep's `tests/util.rs`), built by `scripts/test` or by `cargo build --workspace`.
 
+pub mod document;
+pub mod help;
+pub mod world;
+
 use std::env;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,9 +26,9 @@ pub enum Error {
         /// What git said.
         reason: String,
     },
-    /// The system did not tell the path of the running test.
-    #[error("cannot find the running test")]
-    Executable(#[from] io::Error),
+    /// The system refused a file or a process of the test itself.
+    #[error("cannot set the test up")]
+    System(#[from] io::Error),
 }
 
 /// The workspace.
