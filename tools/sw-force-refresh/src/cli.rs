@@ -19,10 +19,10 @@ use crate::subject::{self, SubjectError};
 
 const EXAMPLES: &str = "\
 Examples:
-  Make a key pair, once: release.private.jwk signs, release.public.jwk goes to hub and browsers
-    sw-force-refresh keygen --out release
-  See what would be published, without a hub; hash.txt was written by precache-hash --print-hash
-    sw-force-refresh send --dry-run --critical --key release.private.jwk - < hash.txt
+  Make a key pair, once: staging.private.jwk signs, staging.public.jwk goes to hub and browsers
+    sw-force-refresh keygen --out staging
+  See what would be published; without --dry-run, --until 95% waits until 95% of the clients run it
+    precache-hash --print-hash dist | sw-force-refresh send --key release.private.jwk --dry-run
   Make shell completions
     sw-force-refresh --generate bash";
 
