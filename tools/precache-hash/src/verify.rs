@@ -145,6 +145,8 @@ pub fn run(args: &VerifyArgs, ctx: &mut Context) -> Result<Outcome, Error> {
     });
     let ended = ended.map_err(VerifyError::Broken)?;
     report.finish(&check.totals, check.release.as_ref()).map_err(VerifyError::Broken)?;
+    // On a terminal the conclusion stands below the findings that it sums up.
+    ctx.stdout().flush()?;
     console.note(report::conclusion(&check.totals));
     if check.totals.mismatched == check.totals.files && matches!(args.target, Target::Folder(_)) {
         console
