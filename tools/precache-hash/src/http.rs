@@ -30,6 +30,15 @@ pub struct Settings {
     pub connections: usize,
 }
 
+/// Which copy of a file is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Encoding {
+    /// As a browser asks: compressed if the server has that.
+    Compressed,
+    /// The plain bytes (`identity`, RFC 9110 section 12.5.3).
+    Plain,
+}
+
 /// The bytes of `--ca-file` hold no certificate.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthorityError {
@@ -100,10 +109,15 @@ impl Client {
     /// Fetches `address` and hands the body to a fresh sink of `new_sink` for each try.
     ///
     /// The last try's answer or silence counts.
-    pub fn get<S: io::Write>(&self, address: &str, new_sink: impl Fn() -> S) -> Result<(Answer, S), Silence> {
+    pub fn get<S: io::Write>(
+        &self,
+        address: &str,
+        encoding: Encoding,
+        new_sink: impl Fn() -> S,
+    ) -> Result<(Answer, S), Silence> {
         let mut pause = FIRST_PAUSE;
         for _ in 0..self.retries {
-            match self.try_once(address, new_sink()) {
+            match self.try_once(address, encoding, new_sink()) {
                 Ok((answer, _)) if PASSING_STATUSES.contains(&answer.status) => {}
                 Ok(found) => return Ok(found),
                 Err(_) => {}
@@ -111,12 +125,20 @@ impl Client {
             std::thread::sleep(pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
-        self.try_once(address, new_sink())
+        self.try_once(address, encoding, new_sink())
     }
 
-    fn try_once<S: io::Write>(&self, address: &str, mut sink: S) -> Result<(Answer, S), Silence> {
-        let mut response =
-            self.agent.get(address).call().map_err(|error| Silence::NoAnswer(explain(&error)))?;
+    fn try_once<S: io::Write>(
+        &self,
+        address: &str,
+        encoding: Encoding,
+        mut sink: S,
+    ) -> Result<(Answer, S), Silence> {
+        let request = match encoding {
+            Encoding::Compressed => self.agent.get(address),
+            Encoding::Plain => self.agent.get(address).header("accept-encoding", "identity"),
+        };
+        let mut response = request.call().map_err(|error| Silence::NoAnswer(explain(&error)))?;
         let header =
             |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(String::from);
         let final_address = response.get_uri().to_string();

@@ -18,11 +18,15 @@ pub(crate) struct Circumstances {
     pub(crate) content_encoding: Option<String>,
     /// Where a redirect led.
     pub(crate) redirected_to: Option<String>,
+    /// Whether a second request, for the plain bytes, got the right ones.
+    pub(crate) is_second_right: bool,
 }
 
 /// A likely reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reason {
+    /// The right bytes come to those who do not ask for compression, or ask twice.
+    StaleCopy,
     /// The bytes are right but for line endings.
     LineEndings,
     /// The bytes are right but for a byte order mark.
@@ -56,6 +60,9 @@ pub(crate) enum Reason {
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = match self {
+            Reason::StaleCopy => {
+                "a second request, without compression, got the right bytes: a stale compressed copy, or two releases served in turn"
+            }
             Reason::LineEndings => "only line endings differ: converted by a checkout or an upload",
             Reason::ByteOrderMark => "only a byte order mark differs",
             Reason::FinalNewline => "only white space at the end differs",
@@ -98,6 +105,9 @@ pub(crate) fn of_status(expected: &Expectation, seen: &Circumstances) -> Option<
 /// Why the bytes may differ.
 pub(crate) fn of_content(expected: &Expectation, seen: &Circumstances, summed: &Summed) -> Option<Reason> {
     let bytes = summed.beginning.as_slice();
+    if seen.is_second_right {
+        return Some(Reason::StaleCopy);
+    }
     if let Some(encoding) = &seen.content_encoding {
         return Some(Reason::Encoded(encoding.clone()));
     }

@@ -6,7 +6,7 @@ use super::diagnosis::Circumstances;
 use super::expectation::Expectation;
 use super::tally::Tally;
 use super::verdict::Reading;
-use crate::http::{Answer, Client, Silence};
+use crate::http::{Answer, Client, Encoding, Silence};
 
 /// A published build.
 #[derive(Debug)]
@@ -32,14 +32,28 @@ impl Source for Remote {
         if !is_url(&address) {
             return Reading::Absent(Circumstances::default());
         }
-        match self.client.get(&address, || Tally::new(&expected.promises)) {
+        let new_tally = || Tally::new(&expected.promises);
+        match self.client.get(&address, Encoding::Compressed, new_tally) {
             Ok((answer, tally)) if answer.status == 200 => {
-                Reading::Bytes(circumstances(answer), tally.finish())
+                let summed = tally.finish();
+                let is_broken = summed.first_broken(&expected.promises).is_some();
+                let is_second_right = is_broken && self.is_plain_copy_right(&address, expected);
+                Reading::Bytes(Circumstances { is_second_right, ..circumstances(answer) }, summed)
             }
             Ok((answer, _)) => Reading::Absent(circumstances(answer)),
             Err(Silence::NoAnswer(why)) => Reading::Silent(why),
             Err(broken @ Silence::BrokenBody { .. }) => Reading::Unread(broken.to_string()),
         }
+    }
+}
+
+impl Remote {
+    /// Asks once more, for the plain bytes: a stale compressed copy is a fault of its own kind.
+    fn is_plain_copy_right(&self, address: &str, expected: &Expectation) -> bool {
+        let second = self.client.get(address, Encoding::Plain, || Tally::new(&expected.promises));
+        second.is_ok_and(|(answer, tally)| {
+            answer.status == 200 && tally.finish().first_broken(&expected.promises).is_none()
+        })
     }
 }
 
@@ -49,5 +63,6 @@ fn circumstances(answer: Answer) -> Circumstances {
         content_type: answer.content_type,
         content_encoding: answer.content_encoding,
         redirected_to: answer.redirected_to,
+        is_second_right: false,
     }
 }

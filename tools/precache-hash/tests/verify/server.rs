@@ -101,6 +101,21 @@ fn recognizes_bytes_that_are_still_compressed() {
 }
 
 #[test]
+fn recognizes_a_second_copy_that_is_right() {
+    let server = fake_server(|path, number| match number {
+        0 => Reply::good("let before"),
+        _ => Reply::good(content(path)),
+    });
+    let run = sample().verify(&[&server.url, "-j", "1"]);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stdout.contains("; a second request, without compression, got the right bytes"),
+        "{}",
+        run.stdout
+    );
+}
+
+#[test]
 fn follows_redirects_and_says_so() {
     let server = fake_server(|path, _| match path {
         "/a.js" => Reply::Answer(302, "Location: /login\r\n", Vec::new()),
