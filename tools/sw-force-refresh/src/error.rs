@@ -119,7 +119,7 @@ pub enum Error {
         wanted: ManifestHash,
     },
     /// The hub could not be asked, and nothing was published.
-    #[error("{hub}: the hub cannot be reached, nothing is published")]
+    #[error("{hub}: the hub cannot be reached")]
     HubUnreachable {
         /// Where.
         hub: HttpAddress,
@@ -193,8 +193,8 @@ pub enum Error {
         hub: HttpAddress,
         /// Which.
         id: Ulid,
-        /// Why.
-        source: HttpError,
+        /// What came instead of an answer.
+        source: Box<Error>,
     },
     /// The hub came back without its past.
     #[error("{hub}: the hub has forgotten update {id}")]

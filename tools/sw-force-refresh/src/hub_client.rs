@@ -3,9 +3,9 @@
 use hyper::{Method, StatusCode};
 use ulid::Ulid;
 
-use crate::api::{Accepted, Denied, Status};
+use crate::api::{Accepted, Denied, EventStatus, Status};
 use crate::error::Error;
-use crate::http::{Call, HttpError, exchange};
+use crate::http::{Call, exchange};
 use crate::http_address::HttpAddress;
 use crate::wire::SUBPROTOCOL;
 
@@ -35,31 +35,30 @@ impl HubClient {
 
     /// What the hub tells about itself, or about one event; `None` when it does not know that one.
     pub(crate) async fn status(&self, event: Option<Ulid>) -> Result<Option<Status>, Error> {
-        self.try_status(event)
-            .await?
-            .map_err(|source| Error::HubUnreachable { hub: self.address.clone(), source })
-    }
-
-    /// As [`HubClient::status`], with a silent hub as a value: whoever waits goes on asking.
-    pub(crate) async fn try_status(
-        &self,
-        event: Option<Ulid>,
-    ) -> Result<Result<Option<Status>, HttpError>, Error> {
         let path = match event {
             Some(id) => format!("/v1/status?event={id}"),
             None => "/v1/status".to_owned(),
         };
-        let answer = match exchange(&self.call(Method::GET, &path, String::new())).await {
-            Ok(answer) => answer,
-            Err(error) => return Ok(Err(error)),
-        };
+        let answer = exchange(&self.call(Method::GET, &path, String::new())).await;
+        let answer = answer.map_err(|source| Error::HubUnreachable { hub: self.address.clone(), source })?;
         let not_a_hub = || Error::NotAHub { hub: self.address.clone() };
         if answer.status == StatusCode::NOT_FOUND {
             let denied: Denied = serde_json::from_slice(&answer.body).map_err(|_| not_a_hub())?;
-            return if denied.code == "unknown_event" { Ok(Ok(None)) } else { Err(not_a_hub()) };
+            return if denied.code == "unknown_event" { Ok(None) } else { Err(not_a_hub()) };
         }
         self.check_protocol(&answer.body)?;
-        serde_json::from_slice(&answer.body).map(|status| Ok(Some(status))).map_err(|_| not_a_hub())
+        serde_json::from_slice(&answer.body).map(Some).map_err(|_| not_a_hub())
+    }
+
+    /// How an event fares that is published: whatever keeps the hub from telling it, the event stands.
+    pub(crate) async fn published(&self, id: Ulid) -> Result<(Status, EventStatus), Error> {
+        match self.status(Some(id)).await {
+            Ok(status) => {
+                let event = status.as_ref().and_then(|status| status.events.first().cloned());
+                status.zip(event).ok_or_else(|| Error::Forgotten { hub: self.address.clone(), id })
+            }
+            Err(error) => Err(Error::HubLost { hub: self.address.clone(), id, source: Box::new(error) }),
+        }
     }
 
     /// Offers a signed event.

@@ -44,24 +44,7 @@ pub fn render(status: &Status, tally: &Tally) -> String {
         page.labelled("manifest_hash", hash.manifest_hash, hash.clients);
     }
     page.labelled("manifest_hash", "other", status.other_hashes);
-    page.family("cohort_clients", "gauge", "Members of the newest update's cohort, by state.");
-    if let Some(event) = status.events.last() {
-        let counts = &event.counts;
-        for (state, count) in [
-            ("silent", counts.silent),
-            ("received", counts.received),
-            ("deferred", counts.deferred),
-            ("updating", counts.updating),
-            ("updated", counts.updated),
-            ("failed", counts.failed),
-            ("refused", counts.refused),
-            ("skipped", counts.skipped),
-            ("gone", counts.gone),
-            ("unsupported", counts.unsupported),
-        ] {
-            page.labelled("state", state, count);
-        }
-    }
+    page.cohort(status);
     page.family("events_published_total", "counter", "Accepted updates and withdrawals.")
         .plain(tally.published);
     page.family("events_refused_total", "counter", "Refused ones, by rule.")
@@ -102,6 +85,27 @@ impl Page {
         self.line(format_args!("# HELP {name} {help}"));
         self.line(format_args!("# TYPE {name} {kind}"));
         self
+    }
+
+    fn cohort(&mut self, status: &Status) {
+        self.family("cohort_clients", "gauge", "Members of the newest update's cohort, by state.");
+        if let Some(event) = status.events.last() {
+            let counts = &event.counts;
+            for (state, count) in [
+                ("silent", counts.silent),
+                ("received", counts.received),
+                ("deferred", counts.deferred),
+                ("updating", counts.updating),
+                ("updated", counts.updated),
+                ("failed", counts.failed),
+                ("refused", counts.refused),
+                ("skipped", counts.skipped),
+                ("gone", counts.gone),
+                ("unsupported", counts.unsupported),
+            ] {
+                self.labelled("state", state, count);
+            }
+        }
     }
 
     fn plain(&mut self, value: u64) {

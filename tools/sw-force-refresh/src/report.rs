@@ -161,7 +161,9 @@ fn write_table(out: &mut (dyn Write + Send), summary: &Summary<'_>) -> io::Resul
 
 /// The reason as a sentence.
 fn told(summary: &Summary<'_>) -> String {
-    let elapsed = Span(Duration::from_millis((summary.elapsed_s * 1000.0) as u64));
+    // Nobody reads milliseconds: tenths of a second will do.
+    let tenths = (summary.elapsed_s * 10.0).round().max(0.0);
+    let elapsed = Span(Duration::try_from_secs_f64(tenths / 10.0).unwrap_or_default());
     match summary.reason {
         Reason::TargetMet => format!("target met after {elapsed}"),
         Reason::AlreadyCurrent => "all matched clients ran this version before".to_owned(),

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use ulid::Ulid;
 
 use crate::adoption::{Reason, Target, Verdict, judge_match};
-use crate::api::{Accepted, Status};
+use crate::api::{Accepted, EventStatus};
 use crate::audience::Audience;
 use crate::chance;
 use crate::cli::{SendArgs, WaitArgs};
@@ -165,21 +165,15 @@ pub(crate) async fn follow(
     stop: &mut Stop,
     reporter: &mut Reporter<'_>,
 ) -> Result<Outcome, Error> {
-    let (ending, status) = match args.until {
+    let (ending, event) = match args.until {
         Some(until) => {
             let target = Target { until, min_clients: args.min_clients, allow_empty: args.allow_empty };
             wait::until(Wait { id, target, timeout: args.timeout.0 }, hub, stop, reporter).await?
         }
         None => {
-            let status = hub.try_status(Some(id)).await?;
-            let status =
-                status.map_err(|source| Error::HubLost { hub: hub.address().clone(), id, source })?;
-            let status = status.ok_or_else(|| Error::Forgotten { hub: hub.address().clone(), id })?;
-            (ending_without_wait(args, &status), status)
+            let (_, event) = hub.published(id).await?;
+            (ending_without_wait(args, &event), event)
         }
-    };
-    let Some(event) = status.events.first() else {
-        return Err(Error::Forgotten { hub: hub.address().clone(), id });
     };
     let summary = Summary {
         reason: ending.reason(),
@@ -192,17 +186,11 @@ pub(crate) async fn follow(
         counts: &event.counts,
     };
     reporter.summary(&summary, ending)?;
-    Ok(match ending {
-        Ending::Good(_) => Outcome::Good,
-        Ending::Bad(_) => Outcome::Bad,
-        Ending::Stopped(signal) => Outcome::Stopped(signal),
-    })
+    Ok(ending.outcome())
 }
 
-fn ending_without_wait(args: &WaitArgs, status: &Status) -> Ending {
-    let judge = |counts| judge_match(counts, args.min_clients, args.allow_empty);
-    let verdict = status.events.first().and_then(|event| judge(&event.counts));
-    match verdict {
+fn ending_without_wait(args: &WaitArgs, event: &EventStatus) -> Ending {
+    match judge_match(&event.counts, args.min_clients, args.allow_empty) {
         Some(Verdict::Missed(reason)) => Ending::Bad(reason),
         Some(Verdict::Met(_) | Verdict::Wait) | None => Ending::Good(Reason::Published),
     }

@@ -197,7 +197,8 @@ impl Session<'_> {
     async fn part(mut self, farewell: Farewell) {
         match farewell {
             Farewell::Gone => {
-                let _ = timeout(CLOSE_DEADLINE, self.socket.close(None)).await;
+                // Reading on writes the answer to the other side's close frame, if there was one.
+                let _ = timeout(CLOSE_DEADLINE, self.read_to_end()).await;
             }
             Farewell::Slow => {
                 // A reset frees what the kernel still holds for a reader that never reads; it may be megabytes.
@@ -208,12 +209,16 @@ impl Session<'_> {
                 let _ = timeout(CLOSE_DEADLINE, async {
                     self.socket.close(Some(frame)).await?;
                     // Bytes left unread would turn the close into a reset that overtakes the frame.
-                    while let Some(Ok(_)) = self.socket.next().await {}
+                    self.read_to_end().await;
                     Ok::<(), SocketError>(())
                 })
                 .await;
             }
         }
+    }
+
+    async fn read_to_end(&mut self) {
+        while let Some(Ok(_)) = self.socket.next().await {}
     }
 }
 

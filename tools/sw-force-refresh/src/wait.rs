@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use release_common::{Shutdown, Signal};
+use release_common::{Outcome, Shutdown, Signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 use ulid::Ulid;
 
 use crate::adoption::{Reason, Target, Verdict, judge};
-use crate::api::Status;
+use crate::api::EventStatus;
 use crate::error::Error;
 use crate::hub_client::HubClient;
 use crate::report::Reporter;
@@ -58,6 +58,14 @@ impl Ending {
             Ending::Stopped(_) => Reason::Interrupted,
         }
     }
+
+    pub(crate) fn outcome(self) -> Outcome {
+        match self {
+            Ending::Good(_) => Outcome::Good,
+            Ending::Bad(_) => Outcome::Bad,
+            Ending::Stopped(signal) => Outcome::Stopped(signal),
+        }
+    }
 }
 
 /// What is awaited.
@@ -68,59 +76,51 @@ pub(crate) struct Wait {
     pub(crate) timeout: Duration,
 }
 
-/// Waits for `wait`; the last status comes back with the ending. A hub that is silent for a while, as during its
+/// Waits for `wait`; the last answer comes back with the ending. A hub that is silent for a while, as during its
 /// restart, is asked again until the time is over.
 pub(crate) async fn until(
     wait: Wait,
     hub: &HubClient,
     stop: &mut Stop,
     reporter: &mut Reporter<'_>,
-) -> Result<(Ending, Status), Error> {
+) -> Result<(Ending, EventStatus), Error> {
     let deadline = Instant::now() + wait.timeout;
-    let lost = |source| Error::HubLost { hub: hub.address().clone(), id: wait.id, source };
-    let mut last: Option<Status> = None;
+    let mut last: Option<EventStatus> = None;
     loop {
         let answer = tokio::select! {
-            answer = hub.try_status(Some(wait.id)) => answer?,
+            answer = hub.published(wait.id) => answer,
             signal = stop.requested() => match last {
-                Some(status) => return Ok((Ending::Stopped(signal), status)),
-                None => hub.try_status(Some(wait.id)).await?,
+                Some(event) => return Ok((Ending::Stopped(signal), event)),
+                None => hub.published(wait.id).await,
             },
         };
-        let silence = match answer {
-            Ok(None) => return Err(Error::Forgotten { hub: hub.address().clone(), id: wait.id }),
-            Ok(Some(status)) => {
-                report(&status, reporter)?;
-                if let Some(ending) = decide(&status, wait.target) {
-                    return Ok((ending, status));
+        let latest = match answer {
+            Ok((status, event)) => {
+                reporter.progress(&status, &event)?;
+                if let Some(ending) = decide(&event, wait.target) {
+                    return Ok((ending, event));
                 }
-                last = Some(status);
-                None
+                Ok(event)
             }
-            Err(error) => Some(error),
+            Err(error @ Error::Forgotten { .. }) => return Err(error),
+            Err(silence) => Err(silence),
         };
         let ending = tokio::select! {
             signal = stop.requested() => Ending::Stopped(signal),
             () = sleep_until(deadline) => Ending::Bad(Reason::BelowTarget),
-            () = sleep(PAUSE) => continue,
+            () = sleep(PAUSE) => {
+                last = latest.ok().or(last);
+                continue;
+            }
         };
-        return match (ending, last, silence) {
-            (Ending::Bad(_), _, Some(silence)) | (_, None, Some(silence)) => Err(lost(silence)),
-            (_, Some(status), _) => Ok((ending, status)),
-            (_, None, None) => Err(Error::Forgotten { hub: hub.address().clone(), id: wait.id }),
+        return match (latest, ending, last) {
+            (Ok(event), ..) | (Err(_), Ending::Stopped(_), Some(event)) => Ok((ending, event)),
+            (Err(silence), ..) => Err(silence),
         };
     }
 }
 
-fn report(status: &Status, reporter: &mut Reporter<'_>) -> Result<(), Error> {
-    match status.events.first() {
-        Some(event) => Ok(reporter.progress(status, event)?),
-        None => Ok(()),
-    }
-}
-
-fn decide(status: &Status, target: Target) -> Option<Ending> {
-    let event = status.events.first()?;
+fn decide(event: &EventStatus, target: Target) -> Option<Ending> {
     match judge(&event.counts, event.fate(), target) {
         Verdict::Met(reason) => Some(Ending::Good(reason)),
         Verdict::Missed(reason) => Some(Ending::Bad(reason)),

@@ -143,6 +143,25 @@ async fn a_hub_that_restarts_during_the_wait_does_not_end_it() {
     assert_eq!((code, &lines.last().unwrap()["updated"]), (0, &json!(1)));
 }
 
+/// A proxy in front of a hub that restarts answers for it, with a page of its own.
+#[tokio::test]
+async fn something_else_in_the_hub_s_place_during_the_wait_is_a_lost_hub() {
+    let mut stage = Stage::open(&[]);
+    let mut client = stage.client("one", "aa").await;
+    let hash = version("bb").to_string();
+    let sending = tokio::spawn(finish(stage.send(&["--json", "--until", "100%", "--timeout", "3s", &hash])));
+    client.event().await;
+    stage.hub.signal(Signal::KILL).unwrap();
+    stage.hub.wait(LIMIT).unwrap();
+    let port = stage.admin.port();
+    let _site = testbed::Site::start(&testbed::SiteOptions {
+        root: stage.folder.path().to_owned(),
+        port,
+        ..testbed::SiteOptions::default()
+    });
+    assert_eq!(sending.await.unwrap().0, 3);
+}
+
 #[tokio::test]
 async fn a_hub_that_forgot_the_update_is_told_with_exit_3() {
     let mut stage = Stage::open(&[]);

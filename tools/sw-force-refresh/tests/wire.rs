@@ -11,6 +11,8 @@ use stage::{Client, LIMIT, ORIGIN, Stage, hello};
 use sw_force_refresh::audience::Audience;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 const V1: (&str, &str) = ("sec-websocket-protocol", "sw-force-refresh.v1");
@@ -84,6 +86,15 @@ async fn what_is_not_the_protocol_is_sent_away_with_a_code() {
     let mut twice = stage.client("one", "aa").await;
     twice.say(&hello("one", "aa")).await;
     assert_eq!(twice.closed().await, 4000);
+}
+
+#[tokio::test]
+async fn a_tab_that_closes_is_answered_and_forgotten() {
+    let stage = Stage::open(&[]);
+    let mut client = stage.client("one", "aa").await;
+    client.send(Message::Close(Some(CloseFrame { code: CloseCode::Normal, reason: "".into() }))).await;
+    assert_eq!(client.closed().await, 1000);
+    stage.await_status(|status| status["connections"] == 0);
 }
 
 #[tokio::test]
