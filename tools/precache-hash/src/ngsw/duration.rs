@@ -69,4 +69,11 @@ mod tests {
         }
         assert_eq!(parse_duration("99999999999999999999d"), Err(DurationError::TooLong));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in proptest::prelude::any::<String>()) {
+            let _ = parse_duration(&text);
+        }
+    }
 }

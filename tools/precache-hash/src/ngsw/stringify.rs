@@ -195,6 +195,8 @@ fn place_point(digits: &str, point: i32) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::super::parse::parse;
     use super::*;
 
@@ -232,5 +234,45 @@ mod tests {
             r#"{"b":[1,{"x":null}],"10":[],"2":{},"02":true,"4294967295":1}"#,
             "{\n  \"2\": {},\n  \"10\": [],\n  \"b\": [\n    1,\n    {\n      \"x\": null\n    }\n  ],\n  \"02\": true,\n  \"4294967295\": 1\n}",
         );
+    }
+
+    fn printed(text: &str) -> String {
+        let mut writer = Writer::default();
+        writer.node(&parse(text).unwrap());
+        writer.finish()
+    }
+
+    /// Any value as JSON text.
+    fn json() -> impl Strategy<Value = String> {
+        let number = any::<f64>()
+            .prop_filter("JSON has no infinity", |n| n.is_finite())
+            .prop_map(|n| format!("{n:e}"));
+        let escape = any::<u16>().prop_map(|unit| format!("\"\\u{unit:04X}\""));
+        let leaf = prop_oneof![Just("null".into()), Just("true".into()), number, escape];
+        leaf.prop_recursive(3, 12, 4, |inner| {
+            let array =
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(",")));
+            let object = prop::collection::btree_map("[a-c0-9]{0,2}", inner, 0..4).prop_map(|members| {
+                let members: Vec<_> =
+                    members.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+                format!("{{{}}}", members.join(","))
+            });
+            prop_oneof![array, object]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_printed_reads_back_the_same(text in json()) {
+            let once = printed(&text);
+            prop_assert_eq!(printed(&once), once);
+        }
+
+        #[test]
+        fn numbers_lose_nothing(number in any::<f64>()) {
+            prop_assume!(number.is_finite());
+            let read: f64 = number_text(number).parse().unwrap();
+            prop_assert_eq!(read.abs().to_bits(), number.abs().to_bits());
+        }
     }
 }

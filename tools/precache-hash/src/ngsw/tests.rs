@@ -1,5 +1,7 @@
 //! Whole configurations: what is refused with which line and field, and one manifest with every field of the schema.
 
+use proptest::prelude::*;
+
 use super::*;
 
 fn check_refused(text: &str, message: &str) {
@@ -127,4 +129,52 @@ fn keeps_the_time_of_an_equal_previous_manifest_only() {
     let previous = Previous::parse(&first).unwrap();
     assert_eq!(build(Some(&previous), 2, "00"), first);
     assert_eq!(build(Some(&previous), 2, "01"), build(None, 2, "01"));
+}
+
+/// Texts that come close to a configuration: whole pieces of one in any order.
+fn nearly_a_config() -> impl Strategy<Value = String> {
+    let piece = prop::sample::select(vec![
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"index\"",
+        "\"/\"",
+        "\"assetGroups\"",
+        "\"name\"",
+        "\"resources\"",
+        "\"files\"",
+        "\"urls\"",
+        "\"appData\"",
+        "\"applicationMaxAge\"",
+        "\"3d\"",
+        "\"\\ud800\"",
+        "\"/(a\"",
+        "-",
+        "1e5",
+        "null",
+        "\n",
+        "😀",
+    ]);
+    prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_read_or_refused_with_its_line(text in prop_oneof![any::<String>(), nearly_a_config()]) {
+        if let Err(error) = Config::parse(&text, "/") {
+            let line: usize = error.to_string().split(':').next().unwrap().parse().unwrap();
+            prop_assert!((1..=text.lines().count() + 1).contains(&line), "{error}");
+        }
+    }
+
+    #[test]
+    fn any_glob_and_path_give_an_answer(glob in ".{0,12}", path in "[^\0]{1,12}") {
+        let text = with_asset_group(&format!("{{\"name\": \"a\", \"resources\": {{\"files\": [{glob:?}]}}}}"));
+        if let Ok(config) = Config::parse(&text, "/") {
+            prop_assert!(Selection::of(&config, [path.as_str()]).paths().count() <= 1);
+        }
+    }
 }

@@ -64,7 +64,8 @@ impl FromStr for BaseUrl {
             return Err(BaseUrlError::Query(text.into()));
         }
         let origin = format!("{}://{authority}", scheme.to_ascii_lowercase());
-        Ok(BaseUrl { origin, path: normal_path(&format!("{path}/")).replace("//", "/") })
+        let slash = if path.ends_with('/') { "" } else { "/" };
+        Ok(BaseUrl { origin, path: normal_path(&format!("{path}{slash}")) })
     }
 }
 
@@ -195,5 +196,15 @@ mod tests {
         let base: BaseUrl = "HTTPS://x.dev/a b".parse().unwrap();
         assert_eq!(base.to_string(), "https://x.dev/a%20b/");
         assert_eq!(base.to_string().parse(), Ok(base));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_base_reads_back_what_it_prints(host in "[a-z.:0-9]{1,9}", path in "[a-z/.%\\\\ é]{0,12}", reference in ".{0,12}") {
+            if let Ok(base) = format!("https://{host}/{path}").parse::<BaseUrl>() {
+                proptest::prop_assert_eq!(&base.to_string().parse::<BaseUrl>().unwrap(), &base);
+                proptest::prop_assert!(base.resolve(&reference).is_ascii() || has_foreign_scheme(&reference) || is_url(&reference));
+            }
+        }
     }
 }
