@@ -166,6 +166,7 @@ fn jobs(args: &VerifyArgs) -> usize {
 /// The state of a run.
 struct Check {
     totals: Totals,
+    missing: usize,
     release_hash: Option<ManifestHash>,
     release: Option<ReleaseFinding>,
     first_unread: Option<String>,
@@ -175,6 +176,7 @@ impl Check {
     fn new(files: usize, release_hash: Option<ManifestHash>) -> Self {
         Check {
             totals: Totals { files, ..Totals::default() },
+            missing: 0,
             release_hash,
             release: None,
             first_unread: None,
@@ -198,6 +200,7 @@ impl Check {
         if let Finding::Unread(why) = &finding {
             self.first_unread.get_or_insert_with(|| format!("{place}: {why}"));
         }
+        self.missing += usize::from(matches!(finding, Finding::Missing { .. }));
         self.totals.add(&finding);
         report.entry(expected, place, &finding)
     }

@@ -57,6 +57,16 @@ fn angular_manifests_pass_with_and_without_a_base_href() {
 }
 
 #[test]
+fn points_to_the_base_href_when_every_file_is_missing() {
+    let build = Build::of(&["a.js"]);
+    let manifest = r#"[{"url":"/app/a.js","revision":"800f8a8242c581c3075343bcc1995e16"}]"#;
+    let run = build.run(&["verify", "-", "dist"], manifest);
+    run.check(1, "dist/app/a.js: missing\n");
+    assert!(run.stderr.contains("every file is missing: --base-href tells"), "{}", run.stderr);
+    build.run(&["verify", "-", "dist", "--base-href", "/app/"], manifest).check(0, "");
+}
+
+#[test]
 fn names_each_mismatch_with_its_likely_reason() {
     let build = sample();
     build.write("dist/a.js", "a.js\r\n");
