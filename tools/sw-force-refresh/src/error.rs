@@ -78,6 +78,14 @@ pub enum Error {
         /// Why.
         source: RecordError,
     },
+    /// A state file that cannot be written, found before any browser was let in.
+    #[error("{path}: cannot be written")]
+    StateUnwritable {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// An address that cannot be listened on.
     #[error("{address}: cannot listen")]
     Listen {
@@ -224,6 +232,7 @@ impl Failure for Error {
             | Error::EmptyToken(_)
             | Error::Unsignable(_)
             | Error::State { .. }
+            | Error::StateUnwritable { .. }
             | Error::Listen { .. }
             | Error::Runtime(_)
             | Error::OriginWithoutHash(_)

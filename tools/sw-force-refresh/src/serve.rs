@@ -130,7 +130,7 @@ fn open_hub(args: &ServeArgs, keys: &[VerifyingKey], context: &Context) -> Resul
         let source = |source| Error::State { path: path.clone(), source };
         let bytes = hub.record().to_json().map_err(source)?;
         files::write_atomically(path, &bytes)
-            .map_err(|source| Error::Unwritable { path: path.clone(), source })?;
+            .map_err(|source| Error::StateUnwritable { path: path.clone(), source })?;
     }
     Ok(hub)
 }

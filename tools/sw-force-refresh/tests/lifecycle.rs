@@ -171,7 +171,7 @@ async fn a_hub_that_forgot_the_update_is_told_with_exit_3() {
     client.event().await;
     stage.hub.signal(Signal::KILL).unwrap();
     stage.hub.wait(LIMIT).unwrap();
-    std::fs::remove_file(stage.path("state.json")).unwrap();
+    std::fs::remove_file(stage.path("state/hub.json")).unwrap();
     stage.reopen_there();
     assert_eq!(sending.await.unwrap().0, 3);
 }
@@ -184,6 +184,35 @@ async fn a_hub_that_is_not_there_is_told_with_exit_75() {
     let hash = version("bb").to_string();
     assert_eq!(finish(stage.send(&["--json", &hash])).await.0, 75);
     assert_eq!(finish(stage.command("status")).await.0, 75);
+}
+
+#[tokio::test]
+async fn a_taken_address_and_a_lost_folder_are_named() {
+    let stage = Stage::open(&[]);
+    let serve = |options: &[&str]| {
+        let mut serve = std::process::Command::new(stage::TOOL);
+        serve.args(["serve", "--json", "--admin", "127.0.0.1:0", "--origin", stage::ORIGIN, "--verify-key"]);
+        serve.arg(stage.path("release.public.jwk")).args(options);
+        serve
+    };
+    assert_eq!(finish(serve(&["--listen", &stage.listen.to_string()])).await.0, 2);
+    let lost = stage.path("absent/state.json");
+    let listen = ["--listen", "127.0.0.1:0", "--state", lost.to_str().unwrap()];
+    assert_eq!(finish(serve(&listen)).await.0, 2);
+}
+
+/// A full disk, played by a folder that has gone: the update is refused, and the hub goes on.
+#[tokio::test]
+async fn an_update_that_cannot_be_recorded_is_not_published() {
+    let stage = Stage::open(&[]);
+    let mut client = stage.client("one", "aa").await;
+    std::fs::rename(stage.path("state"), stage.path("moved")).unwrap();
+    let hash = version("bb").to_string();
+    assert_eq!(finish(stage.send(&["--json", &hash])).await.0, 75);
+    assert_eq!(stage.status()["events"], json!([]));
+    std::fs::rename(stage.path("moved"), stage.path("state")).unwrap();
+    assert_eq!(finish(stage.send(&["--json", &hash])).await.0, 0);
+    client.event().await;
 }
 
 #[tokio::test]

@@ -122,6 +122,28 @@ async fn a_publish_token_is_asked_for_besides_the_signature() {
     assert_eq!(stage::finish(send_json(&stage, "bb", &["--allow-empty"])).await.0, 2);
 }
 
+/// The threat table: the log of a full run, at its most talkative, holds neither tokens nor signed texts.
+#[tokio::test]
+async fn no_secret_is_ever_logged() {
+    let token = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(token.path(), "open-sesame").unwrap();
+    let token_file = token.path().to_str().unwrap();
+    let mut stage = Stage::open(&["-vv", "--drain", "0s", "--publish-token-file", token_file]);
+    let mut client = stage.client("one", "aa").await;
+    let jws = jws::sign(&stage.key, &stage.event("cc")).unwrap();
+    assert_eq!(stage.post(&jws).0, 401);
+    stage::finish(send_json(&stage, "bb", &["--token-file", token_file])).await;
+    client.event().await;
+    let _ = stage::Client::connect_with(stage.listen, "/v1/ws?token=open-sesame", &[]).await;
+    stage.hub.wait_for_line("published", stage::LIMIT).unwrap();
+    stage.hub.signal(testbed::Signal::TERM).unwrap();
+    stage.hub.wait(stage::LIMIT).unwrap();
+    let log = stage.hub.output().join("\n");
+    for secret in ["open-sesame", jws.as_str(), "eyJ"] {
+        assert!(!log.contains(secret), "{secret} in {log}");
+    }
+}
+
 fn send_json(stage: &Stage, hash: &str, options: &[&str]) -> std::process::Command {
     let mut send = stage.send(&["--json", &version(hash).to_string()]);
     send.args(options);

@@ -126,7 +126,8 @@ async fn half_handshakes_are_cut_and_keep_nobody_waiting() {
     }
     let begin = Instant::now();
     let _client = stage.client("real", "aa").await;
-    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    // A second on an idle machine; far below the five that a half handshake may take.
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
     for mut half in halves {
         let mut answer = Vec::new();
         tokio::time::timeout(LIMIT, half.read_to_end(&mut answer)).await.unwrap().unwrap_or_default();

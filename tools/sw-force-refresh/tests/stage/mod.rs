@@ -32,7 +32,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
 /// A hub with its key and folder.
 pub(crate) struct Stage {
-    /// Scratch folder with `release.private.jwk`, `release.public.jwk` and `state.json`.
+    /// Scratch folder with `release.private.jwk`, `release.public.jwk` and `state/hub.json`.
     pub(crate) folder: tempfile::TempDir,
     /// The key that the hub trusts.
     pub(crate) key: SigningKey,
@@ -53,6 +53,7 @@ impl Stage {
     /// A hub with these options besides the necessary ones.
     pub(crate) fn open(options: &[&str]) -> Stage {
         let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("state")).unwrap();
         let key = SigningKey::generate().unwrap();
         write_json(&folder.path().join("release.private.jwk"), &key.to_private_jwk());
         write_json(&folder.path().join("release.public.jwk"), &key.public().to_jwk());
@@ -179,7 +180,7 @@ fn start(
     let mut program = Program::new(TOOL)
         .args(["serve", "--json", "--origin", ORIGIN])
         .args(["--listen", &listen.to_string(), "--admin", &admin.to_string()])
-        .args(["--state".into(), folder.join("state.json").into_os_string()])
+        .args(["--state".into(), folder.join("state/hub.json").into_os_string()])
         .args(["--verify-key".into(), folder.join("release.public.jwk").into_os_string()]);
     program = program.args(options.iter().copied()).ready(Ready::Line("\"ready\"".into()));
     let hub = program.start().unwrap();
