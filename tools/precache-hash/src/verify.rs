@@ -148,9 +148,8 @@ pub fn run(args: &VerifyArgs, ctx: &mut Context) -> Result<Outcome, Error> {
     // On a terminal the conclusion stands below the findings that it sums up.
     ctx.stdout().flush()?;
     console.note(report::conclusion(&check.totals));
-    if check.totals.mismatched == check.totals.files && matches!(args.target, Target::Folder(_)) {
-        console
-            .note("nothing matches: is this the folder? --base-href tells at which URL path it is published");
+    if check.missing == check.totals.files && matches!(args.target, Target::Folder(_)) {
+        console.note("every file is missing: --base-href tells at which URL path this folder is published");
     }
     Ok(check.outcome(ended, &args.target)?)
 }
