@@ -1,0 +1,14 @@
+// The form's unsaved input, kept over a reload of this tab.
+const KEY = "dispatch.draft";
+
+export const draft = {
+  save(form) {
+    const input = Object.fromEntries(new FormData(form));
+    if (Object.values(input).some(Boolean)) sessionStorage.setItem(KEY, JSON.stringify(input));
+  },
+  restore(form) {
+    const input = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+    for (const [name, value] of Object.entries(input)) form.elements[name].value = value;
+  },
+  clear: () => sessionStorage.removeItem(KEY),
+};
