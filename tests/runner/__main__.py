@@ -36,6 +36,9 @@ def main() -> int:
     if programs and not words:
         with stage(outcome, "examples in the code"):
             script(outcome, ["cargo", "test", "--workspace", "--doc", "--quiet"])
+        with stage(outcome, "harness"):
+            for folder in ("tests/runner", "tests/bench"):
+                script(outcome, ["python3", "-B", "-m", "unittest", "discover", "--start-directory", folder])
         with stage(outcome, "bench --smoke"):
             script(outcome, ["scripts/bench", "--smoke"])
     outcome.show()
