@@ -31,7 +31,7 @@ impl Selection {
             let units: Vec<u16> = path.encode_utf16().collect();
             let mut is_taken = false;
             for ((group, used), files) in config.asset_groups.iter().zip(&mut used).zip(&mut groups) {
-                if covers(group, &units, used) && !is_taken {
+                if takes(group, &units, used, is_taken) {
                     is_taken = true;
                     files.push(path.clone());
                 }
@@ -61,15 +61,20 @@ impl Selection {
 }
 
 /// The order of JavaScript's `sort()`: by UTF-16 code unit, which puts `😀` before `ﬀ`.
+///
+/// UTF-8 sorts by code point. The two orders differ only in that characters from U+E000 on, whose first byte is 0xEE or
+/// 0xEF, come after the surrogates of U+10000 and above, whose first byte is 0xF0 to 0xF4.
 pub(crate) fn utf16_order(a: &str, b: &str) -> Ordering {
-    a.encode_utf16().cmp(b.encode_utf16())
+    let rank = |byte: u8| if matches!(byte, 0xee | 0xef) { byte + 0x10 } else { byte };
+    a.bytes().map(rank).cmp(b.bytes().map(rank))
 }
 
-fn covers(group: &AssetGroup, path: &[u16], used: &mut [bool]) -> bool {
+/// Whether a group takes a path that is not taken yet; on the way it notes which globs cover it.
+fn takes(group: &AssetGroup, path: &[u16], used: &mut [bool], is_taken: bool) -> bool {
     let mut is_match = false;
     for (glob, used) in group.files.iter().zip(used) {
         // A glob that was used once need not be tried again where it cannot change the answer.
-        if is_match == glob.is_positive() && *used {
+        if *used && (is_taken || is_match == glob.is_positive()) {
             continue;
         }
         if glob.covers(path) {
@@ -77,7 +82,7 @@ fn covers(group: &AssetGroup, path: &[u16], used: &mut [bool]) -> bool {
             is_match = glob.is_positive();
         }
     }
-    is_match
+    is_match && !is_taken
 }
 
 fn unused_globs(config: &Config, used: &[Vec<bool>]) -> Vec<UnusedGlob> {
@@ -101,6 +106,15 @@ mod tests {
             .collect();
         let text = format!(r#"{{"index":"/","assetGroups":[{}]}}"#, groups.join(","));
         Selection::of(&Config::parse(&text, "/").unwrap(), paths.iter().copied())
+    }
+
+    const EDGES: &str = "[aé\u{d7ff}\u{e000}\u{ffff}\u{10000}\u{10ffff}]{0,4}";
+
+    proptest::proptest! {
+        #[test]
+        fn orders_as_utf16_does(a in EDGES, b in EDGES) {
+            proptest::prop_assert_eq!(utf16_order(&a, &b), a.encode_utf16().cmp(b.encode_utf16()));
+        }
     }
 
     #[test]

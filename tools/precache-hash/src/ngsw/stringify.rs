@@ -47,9 +47,16 @@ impl Writer {
     /// A string.
     pub(crate) fn text(&mut self, text: &str) {
         self.out.push('"');
-        for c in text.chars() {
-            self.character(c);
+        let mut rest = text;
+        // Everything that needs an escape is ASCII, so the pieces between are whole characters.
+        while let Some(at) = rest.bytes().position(|byte| byte < b' ' || matches!(byte, b'"' | b'\\')) {
+            let (plain, tail) = rest.split_at(at);
+            self.out.push_str(plain);
+            let mut tail = tail.chars();
+            tail.next().into_iter().for_each(|c| self.character(c));
+            rest = tail.as_str();
         }
+        self.out.push_str(rest);
         self.out.push('"');
     }
 
