@@ -40,7 +40,7 @@ use expectation::{Expectation, expectations};
 use folder::Folder;
 use release::ReleaseFinding;
 use report::Report;
-use verdict::{Finding, Reading, Totals};
+use verdict::{Finding, Totals};
 
 /// Polite to a server, and enough to hide its latency.
 const JOBS_OF_A_SERVER: usize = 8;
@@ -136,12 +136,13 @@ pub fn run(args: &VerifyArgs, ctx: &mut Context) -> Result<Outcome, Error> {
         return Err(VerifyError::NothingToCheck(input::name(&args.manifest)).into());
     }
     let source = source(args)?;
-    let mut check = Check::new(expected.len(), manifest.manifest_hash);
-    expected.extend(check.release_hash.map(|_| release::expectation()));
+    let mut check = Check::new(expected.len());
+    expected.extend(manifest.manifest_hash.map(|_| release::expectation()));
     let (expected, shutdown, console) = (Arc::new(expected), ctx.shutdown.clone(), ctx.console);
     let mut report = Report::new(ctx.stdout(), args.report.format());
-    let ended = crew::read_all(&expected, &source, jobs(args), &shutdown, |expected, reading| {
-        check.take(expected, &source.place(expected), reading, &mut report)
+    let judge = judge(manifest.manifest_hash);
+    let ended = crew::read_all(&expected, &source, judge, jobs(args), &shutdown, |expected, judged| {
+        check.take(expected, &source.place(expected), judged, &mut report)
     });
     let ended = ended.map_err(VerifyError::Broken)?;
     report.finish(&check.totals, check.release.as_ref()).map_err(VerifyError::Broken)?;
@@ -162,40 +163,50 @@ fn jobs(args: &VerifyArgs) -> usize {
     })
 }
 
+/// What a thread found out.
+enum Judged {
+    Entry(Finding),
+    Release(ManifestHash, ReleaseFinding),
+}
+
+fn judge(release_hash: Option<ManifestHash>) -> crew::Judge<Judged> {
+    Box::new(move |expected, reading| match release_hash {
+        Some(hash) if release::is_expectation(expected) => {
+            Judged::Release(hash, release::judge(hash, &reading))
+        }
+        _ => Judged::Entry(verdict::judge(expected, reading)),
+    })
+}
+
 /// The state of a run.
+#[derive(Default)]
 struct Check {
     totals: Totals,
     missing: usize,
-    release_hash: Option<ManifestHash>,
     release: Option<ReleaseFinding>,
     first_unread: Option<String>,
 }
 
 impl Check {
-    fn new(files: usize, release_hash: Option<ManifestHash>) -> Self {
-        Check {
-            totals: Totals { files, ..Totals::default() },
-            missing: 0,
-            release_hash,
-            release: None,
-            first_unread: None,
-        }
+    fn new(files: usize) -> Self {
+        Check { totals: Totals { files, ..Totals::default() }, ..Check::default() }
     }
 
     fn take(
         &mut self,
         expected: &Expectation,
         place: &str,
-        reading: Reading,
+        judged: Judged,
         report: &mut Report<'_>,
     ) -> io::Result<()> {
-        if let Some(hash) = self.release_hash.filter(|_| release::is_expectation(expected)) {
-            let finding = release::judge(hash, &reading);
-            report.release(hash, place, &finding)?;
-            self.release = Some(finding);
-            return Ok(());
-        }
-        let finding = verdict::judge(expected, reading);
+        let finding = match judged {
+            Judged::Entry(finding) => finding,
+            Judged::Release(hash, finding) => {
+                report.release(hash, place, &finding)?;
+                self.release = Some(finding);
+                return Ok(());
+            }
+        };
         if let Finding::Unread(why) = &finding {
             self.first_unread.get_or_insert_with(|| format!("{place}: {why}"));
         }

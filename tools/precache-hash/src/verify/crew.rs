@@ -35,14 +35,18 @@ pub(crate) enum Ended {
     Stopped(Signal),
 }
 
-enum Event {
-    Read(usize, Reading),
+/// How a thread turns what it read into something small: results that wait for their turn hold no bytes of files.
+pub(crate) type Judge<T> = Box<dyn Fn(&Expectation, Reading) -> T + Send + Sync>;
+
+enum Event<T> {
+    Judged { index: usize, is_silent: bool, judged: T },
     Stop(Signal),
 }
 
-struct Work {
+struct Work<T> {
     expectations: Arc<Vec<Expectation>>,
     source: Arc<dyn Source>,
+    judge: Judge<T>,
     next: AtomicUsize,
     is_over: AtomicBool,
 }
@@ -51,12 +55,13 @@ struct Work {
 ///
 /// # Errors
 /// Those of `each`, and of the operating system when it refuses a thread.
-pub(crate) fn read_all(
+pub(crate) fn read_all<T: Send + 'static>(
     expectations: &Arc<Vec<Expectation>>,
     source: &Arc<dyn Source>,
+    judge: Judge<T>,
     jobs: usize,
     shutdown: &Shutdown,
-    mut each: impl FnMut(&Expectation, Reading) -> io::Result<()>,
+    mut each: impl FnMut(&Expectation, T) -> io::Result<()>,
 ) -> io::Result<Ended> {
     let (sender, events) = channel();
     let stop = sender.clone();
@@ -64,6 +69,7 @@ pub(crate) fn read_all(
     let work = Arc::new(Work {
         expectations: Arc::clone(expectations),
         source: Arc::clone(source),
+        judge,
         next: AtomicUsize::new(0),
         is_over: AtomicBool::new(false),
     });
@@ -78,53 +84,54 @@ pub(crate) fn read_all(
     ended
 }
 
-impl Work {
-    fn take_turns(&self, sender: &Sender<Event>) {
+impl<T> Work<T> {
+    fn take_turns(&self, sender: &Sender<Event<T>>) {
         while !self.is_over.load(Ordering::Relaxed) {
             let index = self.next.fetch_add(1, Ordering::Relaxed);
             let Some(expected) = self.expectations.get(index) else { return };
+            let reading = self.source.read(expected);
+            let is_silent = matches!(reading, Reading::Silent(_));
+            let judged = (self.judge)(expected, reading);
             // The receiver is gone once the run is over.
-            if sender.send(Event::Read(index, self.source.read(expected))).is_err() {
+            if sender.send(Event::Judged { index, is_silent, judged }).is_err() {
                 return;
             }
         }
     }
 }
 
-fn in_order(
+fn in_order<T>(
     expectations: &[Expectation],
-    events: &Receiver<Event>,
-    each: &mut impl FnMut(&Expectation, Reading) -> io::Result<()>,
+    events: &Receiver<Event<T>>,
+    each: &mut impl FnMut(&Expectation, T) -> io::Result<()>,
 ) -> io::Result<Ended> {
     let (mut waiting, mut next, mut breaker) = (BTreeMap::new(), 0, Breaker::default());
     let mut ended = Ended::Done;
-    while next < expectations.len() {
+    while next < expectations.len() && ended == Ended::Done {
         match events.recv() {
-            Ok(Event::Read(index, reading)) => {
-                match reading {
-                    Reading::Silent(_) => breaker.silent(),
-                    _ => breaker.answered(),
+            Ok(Event::Judged { index, is_silent, judged }) => {
+                if is_silent {
+                    breaker.silent()
+                } else {
+                    breaker.answered()
                 }
-                waiting.insert(index, reading);
+                waiting.insert(index, judged);
             }
             Ok(Event::Stop(signal)) => ended = Ended::Stopped(signal),
             // All threads ended without a result, which only a bug could do; the totals will show what is missing.
             Err(_) => break,
         }
-        while let (Some(expected), Some(reading)) = (expectations.get(next), waiting.remove(&next)) {
-            each(expected, reading)?;
+        while let (Some(expected), Some(judged)) = (expectations.get(next), waiting.remove(&next)) {
+            each(expected, judged)?;
             next += 1;
         }
         if ended == Ended::Done && breaker.is_open() {
             ended = Ended::GaveUp(breaker.has_answered());
         }
-        if ended != Ended::Done {
-            break;
-        }
     }
-    for (index, reading) in waiting {
+    for (index, judged) in waiting {
         if let Some(expected) = expectations.get(index) {
-            each(expected, reading)?;
+            each(expected, judged)?;
         }
     }
     Ok(ended)
@@ -178,7 +185,8 @@ mod tests {
         let script = Script { readings, others_first, count: Mutex::new(0), counted: Condvar::new() };
         let source: Arc<dyn Source> = Arc::new(script);
         let mut seen = Vec::new();
-        let ended = read_all(&expectations, &source, jobs, shutdown, |expected, _| {
+        let judge: Judge<()> = Box::new(|_, _| ());
+        let ended = read_all(&expectations, &source, judge, jobs, shutdown, |expected, ()| {
             seen.push(expected.url.clone());
             Ok(())
         });
