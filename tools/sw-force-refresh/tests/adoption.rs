@@ -125,6 +125,24 @@ async fn matching_nobody_or_too_few_is_bad() {
 }
 
 #[tokio::test]
+async fn people_get_a_table_and_github_an_annotation() {
+    let stage = Stage::open(&[]);
+    let report = |format: &str| {
+        let hash = version("bb").to_string();
+        let output = stage.send(&["--id", "01JZZZZZZZZZZZZZZZZZZZZZZZ", "--format", format, &hash]).output();
+        String::from_utf8(output.unwrap().stdout).unwrap()
+    };
+    let table = format!(
+        "update       01JZZZZZZZZZZZZZZZZZZZZZZZ\nversion      {}\nupdated      0 of 0\n\
+         result       published, but no client matched\n",
+        version("bb")
+    );
+    assert_eq!(report("human"), table);
+    let annotation = "::error::update 01JZZZZZZZZZZZZZZZZZZZZZZZ: published, but no client matched\n";
+    assert_eq!(report("github"), table + annotation);
+}
+
+#[tokio::test]
 async fn a_fleet_that_runs_the_version_already_is_good_at_once() {
     let stage = Stage::open(&[]);
     let _client = stage.client("one", "bb").await;
