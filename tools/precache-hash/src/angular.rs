@@ -14,7 +14,7 @@ use crate::cli::BuildArgs;
 use crate::error::Error;
 use crate::hashing::Hashed;
 use crate::input;
-use crate::ngsw::{self, Config, Previous, TimestampSources};
+use crate::ngsw::{self, Config, Previous, TimestampSources, Unreachable};
 use crate::selection::Selection;
 use crate::source::Source;
 
@@ -105,9 +105,9 @@ fn warnings(config: &Config, selection: &ngsw::Selection, paths: &[&str]) -> Vec
     unused.chain(unreachable).chain(build::twin_warnings(paths)).collect()
 }
 
-fn unreachable_text(file: ngsw::Unreachable) -> String {
+fn unreachable_text(file: Unreachable) -> String {
     let outcome =
         if file.breaks_install { "no client can install this release" } else { "it is never cached" };
-    let help = if file.is_encodable { "; --encode-names helps" } else { "" };
-    format!("{}: Angular's worker cannot fetch a name with {}: {outcome}{help}", file.path, file.culprit)
+    let Unreachable { path, culprit, .. } = file;
+    format!("{path}: Angular's worker cannot fetch a name with {culprit}: {outcome}; --encode-names helps")
 }

@@ -196,7 +196,7 @@ pub struct BuildArgs {
     #[arg(long, value_name = "PATH", default_value = "/", help_heading = "Angular")]
     pub base_href: String,
 
-    /// Encode %, #, ? and \ in the names of ngsw.json, which Angular's own tool leaves bare
+    /// Encode names in ngsw.json as in the other formats; Angular's own tool leaves %, #, ?, \ bare
     #[arg(long, help_heading = "Angular")]
     pub encode_names: bool,
 

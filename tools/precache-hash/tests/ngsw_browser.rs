@@ -127,7 +127,9 @@ fn angulars_worker_installs_a_second_release_with_odd_names() {
 #[test]
 fn names_that_break_in_a_url_fail_the_installation_unless_encoded() {
     let mut tab = Tab::open();
-    for (number, name) in ["h#x.js", "q?x.js", "a\\b.js", "%41.js"].into_iter().enumerate() {
+    for (number, name) in
+        ["h#x.js", "q?x.js", "a\\b.js", "%41.js", "tab\there.js", "end.js "].into_iter().enumerate()
+    {
         tab.write(name, name);
         tab.release(&[], &format!("{number}1"));
         let said = tab.check();

@@ -85,8 +85,8 @@ impl Config {
         Ok(config)
     }
 
-    /// Has `%`, `#`, `?` and `\` in file names encoded, so that the worker can fetch such files. Angular's own tool
-    /// leaves them bare.
+    /// Has what breaks in a URL encoded in file names, so that the worker can fetch such files. Angular's own tool
+    /// leaves it bare.
     #[must_use]
     pub fn with_encoded_names(self) -> Self {
         Config { has_encoded_names: true, ..self }

@@ -16,22 +16,22 @@ pub struct Unreachable {
     pub path: String,
     /// The character that breaks its URL, readable.
     pub culprit: &'static str,
-    /// Whether [`Config::with_encoded_names`] makes it reachable.
-    pub is_encodable: bool,
     /// Whether the worker cannot install the version at all, or only will not cache this file.
     pub breaks_install: bool,
 }
 
-/// The selected files that the worker cannot fetch.
+/// The selected files that the worker cannot fetch: none once names are encoded.
 pub fn unreachable(config: &Config, selection: &Selection) -> Vec<Unreachable> {
     let mut found = Vec::new();
+    if config.has_encoded_names {
+        return found;
+    }
     for (group, files) in config.asset_groups.iter().zip(selection.groups()) {
         for path in files {
-            if let Some(culprit) = culprit(path, config.has_encoded_names) {
+            if let Some(culprit) = culprit(path) {
                 found.push(Unreachable {
                     path: path.trim_start_matches('/').into(),
                     culprit,
-                    is_encodable: self::culprit(path, true).is_none(),
                     breaks_install: group.install_mode == "prefetch",
                 });
             }
@@ -40,12 +40,12 @@ pub fn unreachable(config: &Config, selection: &Selection) -> Vec<Unreachable> {
     found
 }
 
-fn culprit(path: &str, is_encoded: bool) -> Option<&'static str> {
+fn culprit(path: &str) -> Option<&'static str> {
     let inside = path.chars().find_map(|c| match c {
-        '%' if !is_encoded => Some("%"),
-        '#' if !is_encoded => Some("#"),
-        '?' if !is_encoded => Some("?"),
-        '\\' if !is_encoded => Some("\\"),
+        '%' => Some("%"),
+        '#' => Some("#"),
+        '?' => Some("?"),
+        '\\' => Some("\\"),
         '\t' => Some("a tab"),
         '\n' | '\r' => Some("a line break"),
         _ => None,
@@ -67,17 +67,11 @@ mod tests {
             ("/a.js ", "white space at its end"),
         ];
         for (path, expected) in cases {
-            assert_eq!(culprit(path, false), Some(expected), "{path}");
+            assert_eq!(culprit(path), Some(expected), "{path}");
         }
         for path in ["/a b.js", "/é@:+&=;,.js", "/😀.js", "/ a.js"] {
-            assert_eq!(culprit(path, false), None, "{path}");
+            assert_eq!(culprit(path), None, "{path}");
         }
-    }
-
-    #[test]
-    fn encoded_names_leave_only_white_space() {
-        assert_eq!(culprit("/100%#?\\.js", true), None);
-        assert_eq!(culprit("/a\tb.js", true), Some("a tab"));
     }
 
     #[test]
@@ -92,5 +86,7 @@ mod tests {
         let found = unreachable(&config, &Selection::of(&config, ["a/#.js", "b/#.js", "a/x.js"]));
         let found: Vec<_> = found.iter().map(|file| (file.path.as_str(), file.breaks_install)).collect();
         assert_eq!(found, [("a/#.js", true), ("b/#.js", false)]);
+        let config = config.with_encoded_names();
+        assert_eq!(unreachable(&config, &Selection::of(&config, ["a/#.js"])), []);
     }
 }
