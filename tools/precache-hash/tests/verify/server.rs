@@ -38,6 +38,11 @@ fn a_published_build_passes_whatever_its_names() {
         "😀.js",
         "d/é+@&=.js",
         "x[1]^{}.js",
+        "a:b.js",
+        "tab\there.js",
+        " lead.js",
+        "end.js ",
+        "back\\slash.js",
     ];
     let build = Build::of(&names);
     build.manifest(&["--format", "json"]);
