@@ -112,7 +112,8 @@ async fn publish(request: Request<Incoming>, trust: &Trust, board: &Switchboard)
             return refused(board, status, code, &error.to_string());
         }
     };
-    match board.publish(event, text) {
+    // It may write a file: the other connections of this thread go on meanwhile.
+    match tokio::task::block_in_place(|| board.publish(event, text)) {
         Ok(accepted) => {
             let status = if accepted.is_new { StatusCode::CREATED } else { StatusCode::OK };
             tracing::info!(id = %accepted.id, seq = accepted.seq, is_new = accepted.is_new, "published");
