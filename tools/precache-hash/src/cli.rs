@@ -196,7 +196,7 @@ pub struct BuildArgs {
     #[arg(long, value_name = "PATH", default_value = "/", help_heading = "Angular")]
     pub base_href: String,
 
-    /// Encode names in ngsw.json as in the other formats; Angular's own tool leaves %, #, ?, \ bare
+    /// Encode names in ngsw.json too, where Angular leaves %, #, ?, \ bare
     #[arg(long, help_heading = "Angular")]
     pub encode_names: bool,
 
@@ -361,7 +361,9 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "NAME", value_parser = algorithm)]
     pub hash: Option<Algorithm>,
 
-    /// Read this many files at a time [default: 8 from a server, one per processor from a folder]
+    /// Read this many files at a time [default: 8, or one per processor]
+    ///
+    /// Eight requests to a server; one thread per processor for a folder.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
 
@@ -369,11 +371,15 @@ pub struct VerifyArgs {
     #[arg(long, value_name = "SPAN", default_value = "30s", help_heading = "Server")]
     pub timeout: Span,
 
-    /// Try again this often, with growing pauses, when no answer or a passing error comes
+    /// Try again this often after no answer or a passing error
+    ///
+    /// The pauses between tries grow. Passing errors are the statuses 408, 425, 429, 500, 502, 503 and 504.
     #[arg(long, value_name = "N", default_value = "2", help_heading = "Server")]
     pub retries: u32,
 
-    /// Trust the certificate authorities in this PEM file instead of the built-in ones
+    /// Trust these certificate authorities instead of Mozilla's
+    ///
+    /// A file in PEM form. Mozilla's are built in; those of the system are not read.
     #[arg(long, value_name = "FILE", help_heading = "Server")]
     pub ca_file: Option<PathBuf>,
 
