@@ -7,11 +7,14 @@ mod server;
 mod tls;
 
 use std::fs;
-use std::io::Write as _;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::time::Duration;
 
+use assert_cmd::Command;
 use assert_cmd::cargo::cargo_bin;
+
+/// Far more than any run on this machine takes.
+const LIMIT: Duration = Duration::from_secs(60);
 
 /// A small build in a scratch folder, with manifests of it beside.
 pub(crate) struct Build {
@@ -55,12 +58,8 @@ impl Build {
 
     pub(crate) fn run(&self, arguments: &[&str], stdin: &str) -> Run {
         let mut command = Command::new(cargo_bin!("precache-hash"));
-        command.args(arguments).current_dir(self.folder.path());
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // A command that refuses its arguments leaves stdin unread.
-        let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
+        command.args(arguments).current_dir(self.folder.path()).write_stdin(stdin).timeout(LIMIT);
+        let output = command.output().unwrap();
         Run {
             code: output.status.code().unwrap(),
             stdout: String::from_utf8(output.stdout).unwrap(),

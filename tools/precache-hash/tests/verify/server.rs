@@ -1,7 +1,7 @@
 //! A server against a manifest.
 
+use std::io::Write as _;
 use std::net::TcpListener;
-use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
 use flate2::Compression;
@@ -9,11 +9,8 @@ use flate2::write::GzEncoder;
 use std::io::Write as _;
 use testbed::{Program, Signal, Site, SiteOptions};
 
-use crate::Build;
 use crate::fake::{Reply, fake_server};
-
-/// Far more than a request to this machine takes.
-const LIMIT: Duration = Duration::from_secs(20);
+use crate::{Build, LIMIT};
 
 fn sample() -> Build {
     let build = Build::of(&["a.js", "d/b.css", "index.html"]);
