@@ -6,7 +6,6 @@ use std::net::TcpListener;
 use assert_cmd::cargo::cargo_bin;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use std::io::Write as _;
 use testbed::{Program, Signal, Site, SiteOptions};
 
 use crate::fake::{Reply, fake_server};
