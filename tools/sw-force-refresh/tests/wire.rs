@@ -12,7 +12,8 @@ use sw_force_refresh::audience::Audience;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
-use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 
 const V1: (&str, &str) = ("sec-websocket-protocol", "sw-force-refresh.v1");
@@ -86,6 +87,17 @@ async fn what_is_not_the_protocol_is_sent_away_with_a_code() {
     let mut twice = stage.client("one", "aa").await;
     twice.say(&hello("one", "aa")).await;
     assert_eq!(twice.closed().await, 4000);
+}
+
+#[tokio::test]
+async fn fragments_add_up_to_a_message_that_is_too_long() {
+    let stage = Stage::open(&[]);
+    let mut client = Client::connect(stage.listen).await.unwrap();
+    for part in [Data::Text, Data::Continue, Data::Continue] {
+        let fragment = Frame::message(vec![b'x'; 3 * 1024], OpCode::Data(part), false);
+        client.send(Message::Frame(fragment)).await;
+    }
+    assert_eq!(client.closed().await, 1009);
 }
 
 #[tokio::test]
