@@ -80,9 +80,9 @@ test("an update in one tab asks in the other, whose button then works", DEADLINE
 });
 
 test("a page in place of the version file is no update", DEADLINE, async (t) => {
-  const { profile, url } = await stage(t, ["1"], { isSpa: true });
+  const { profile, url } = await stage(t, ["1"]);
   const page = await tab(await profile(), url, {
-    prepare: (page) => page.route("**/version.json", (route) => route.fulfill({ path: undefined, status: 200, contentType: "text/html", body: "<!doctype html><p>app" })),
+    prepare: (page) => page.route("**/version.json", (route) => route.fulfill({ contentType: "text/html", body: "<!doctype html><p>app" })),
   });
   await check(page);
   assert.equal(await phase(page), "idle");
@@ -91,9 +91,7 @@ test("a page in place of the version file is no update", DEADLINE, async (t) => 
 
 test("a hook that fails keeps the page and says so", DEADLINE, async (t) => {
   const { deploy, profile, url } = await stage(t);
-  const page = await tab(await profile(), url, {
-    prepare: (page) => page.addInitScript(() => Object.defineProperty(sessionStorage, "dispatch", { value: 1 })),
-  });
+  const page = await tab(await profile(), url);
   await page.locator("[name=recipient]").fill("Busan Cold Storage Co.");
   await page.evaluate(() => (Storage.prototype.setItem = () => { throw new DOMException("full", "QuotaExceededError"); }));
   deploy("2");
@@ -108,6 +106,7 @@ test("a hook that fails keeps the page and says so", DEADLINE, async (t) => {
 async function announced(t, options) {
   const { deploy, profile, url } = await stage(t);
   const page = await tab(await profile(options), url + (options?.query ?? ""));
+  await page.evaluate((scheme) => (document.documentElement.style.colorScheme = scheme), options?.colorScheme ?? "");
   deploy("2");
   await check(page);
   await reach(page, "ready");

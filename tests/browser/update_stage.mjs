@@ -2,40 +2,60 @@
 // tabs of a real browser, and a hub that says what the test wants.
 
 import { execFileSync } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { cpSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { release, requirePeer, scratch, testbed } from "./precache_stage.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const { SignJWT, exportJWK, generateKeyPair, calculateJwkThumbprint } = await import(
-  new URL("../npm/node_modules/jose/dist/webapi/index.js", import.meta.url)
-);
 
 /** A step that neither happens nor fails by then hangs. */
 export const DEADLINE = { timeout: 90_000 };
 const STEP = { timeout: 20_000 };
 
-let isHelperBuilt = false;
+// One browser and one build of each release serve a whole file of tests; each test has its own profile and folder.
+const shared = { closing: [] };
+const file = { after: (close) => shared.closing.unshift(close) };
+after(async () => {
+  for (const close of shared.closing) await close();
+});
 
-/** Builds releases of the application into the test's folder, and serves the first. */
-export async function stage(t, names = ["1", "2"], { server = {}, isSpa = false } = {}) {
-  if (!isHelperBuilt) execFileSync(join(ROOT, "scripts/build-wasm"), { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
-  isHelperBuilt = true;
+async function sharedBrowser() {
+  const { chromium } = requirePeer("playwright-core");
+  const browser = await chromium.connectOverCDP(await testbed(file, "chromium"));
+  file.after(() => browser.close());
+  return browser;
+}
+
+/** Builds the release unless this file has done so; answers with its hash. */
+function build(name) {
+  shared.hashes ??= {};
+  if (!shared.folder) {
+    execFileSync(join(ROOT, "scripts/build-wasm"), { cwd: ROOT, stdio: ["ignore", "ignore", "inherit"] });
+    shared.folder = scratch(file);
+  }
+  const output = () => execFileSync(join(ROOT, "scripts/build-pwa"), [name, join(shared.folder, name)], { cwd: ROOT, encoding: "utf8" });
+  return (shared.hashes[name] ??= `sha256:${output().trim()}`);
+}
+
+/** Puts releases of the application into the test's folder, and serves the first. */
+export async function stage(t, names = ["1", "2"], server = {}) {
   const folder = scratch(t);
-  const hashes = {};
+  const hashes = Object.fromEntries(names.map((name) => [name, build(name)]));
   for (const name of names) {
-    const output = execFileSync(join(ROOT, "scripts/build-pwa"), [name, join(folder, name)], { cwd: ROOT, encoding: "utf8" });
-    hashes[name] = `sha256:${output.trim()}`;
+    cpSync(join(shared.folder, name), join(folder, name), { recursive: true });
     writeFileSync(join(folder, name, "server.json"), JSON.stringify(server));
   }
   const deploy = (name) => release(join(folder, "current"), join(folder, name));
   deploy(names[0]);
-  const url = await testbed(t, "http", "--root", join(folder, "current"), ...(isSpa ? ["--spa"] : []));
-  const { chromium } = requirePeer("playwright-core");
-  const browser = await chromium.connectOverCDP(await testbed(t, "chromium"));
-  t.after(() => browser.close());
-  const profile = (options = {}) => browser.newContext({ viewport: { width: 1180, height: 800 }, ...options });
+  const url = await testbed(t, "http", "--root", join(folder, "current"));
+  const browser = await (shared.browser ??= sharedBrowser());
+  const profile = async (options = {}) => {
+    const context = await browser.newContext({ viewport: { width: 1180, height: 800 }, ...options });
+    t.after(() => context.close());
+    return context;
+  };
   return { folder, hashes, deploy, url, profile };
 }
 
@@ -87,24 +107,6 @@ export async function toast(page) {
   if ((await host.count()) === 0 || (await host.isHidden())) return null;
   return host.getAttribute("data-toast");
 }
-
-/** A signing key and its public half, as the hub's operator has them. */
-export async function signer() {
-  const { privateKey, publicKey } = await generateKeyPair("ES256", { extractable: true });
-  const jwk = await exportJWK(publicKey);
-  const kid = await calculateJwkThumbprint(jwk);
-  const sign = (changes = {}, header = {}) => {
-    const now = Math.floor(Date.now() / 1000);
-    const claims = {
-      type: "FORCE_REFRESH", id: ulid(), seq: 1, severity: "critical", deadline: 60, jitter_ms: 0, audience: {},
-      rollout: 100, issued_at: now, expires_at: now + 3600, ...changes,
-    };
-    return new SignJWT(claims).setProtectedHeader({ alg: "ES256", kid, typ: "fr+jwt", ...header }).sign(privateKey);
-  };
-  return { sign, keys: [{ ...jwk, kid }] };
-}
-
-const ulid = () => Array.from({ length: 26 }, () => "0123456789ABCDEFGHJKMNPQRSTVWXYZ"[Math.floor(Math.random() * 32)]).join("");
 
 /** The address at which pages look for the hub that `hub` plays. */
 export const HUB_URL = "ws://localhost:9/v1/ws";

@@ -30,6 +30,8 @@ export interface ToastTexts {
   ordered: ToastText;
   applying: ToastText;
   failed: ToastText;
+  /** Follows the sentence where the application has `onBeforeReload`. */
+  kept: string;
   region: string;
   update: string;
   now: string;

@@ -6,10 +6,11 @@
 
 const TEXTS = {
   en: {
-    ready: ["Update available", "A new version is ready. What you have typed is kept."],
-    ordered: ["Important update", "This page refreshes by itself in a moment. What you have typed is kept."],
-    applying: ["Updating…", "Your work is being saved."],
+    ready: ["Update available", "A new version is ready."],
+    ordered: ["Important update", "This page refreshes by itself in a moment."],
+    applying: ["Updating…", "One moment, please."],
     failed: ["The update did not work", "You can go on working and try again at any time."],
+    kept: "What you have typed is kept.",
     region: "Application update",
     update: "Update",
     now: "Update now",
@@ -17,10 +18,11 @@ const TEXTS = {
     later: "Later",
   },
   ko: {
-    ready: ["업데이트가 있습니다", "새 버전이 준비되었습니다. 입력한 내용은 그대로 유지됩니다."],
-    ordered: ["중요 업데이트", "잠시 후 페이지가 자동으로 새로고침됩니다. 입력한 내용은 그대로 유지됩니다."],
-    applying: ["업데이트하는 중…", "작업 내용을 저장하고 있습니다."],
+    ready: ["업데이트가 있습니다", "새 버전이 준비되었습니다."],
+    ordered: ["중요 업데이트", "잠시 후 페이지가 자동으로 새로고침됩니다."],
+    applying: ["업데이트하는 중…", "잠시만 기다려 주세요."],
     failed: ["업데이트하지 못했습니다", "계속 작업하시고 언제든지 다시 시도할 수 있습니다."],
+    kept: "입력한 내용은 그대로 유지됩니다.",
     region: "앱 업데이트",
     update: "업데이트",
     now: "지금 업데이트",
@@ -58,12 +60,12 @@ button:focus-visible{outline:3px solid var(--slipway-toast-focus,#1550c0);outlin
 @keyframes turn{to{transform:rotate(1turn)}}
 @media (max-width:480px){:host{inset:var(--slipway-toast-inset,auto 16px max(16px,env(safe-area-inset-bottom)) 16px);width:auto}
 .actions{grid-column:1/-1}button{flex:1;min-height:44px}}
-@media (prefers-color-scheme:dark){section{color:var(--slipway-toast-color,#eef2f8);background:var(--slipway-toast-background,#1c2430);
-border-color:var(--slipway-toast-border,#364254)}p,button{color:var(--slipway-toast-muted,#b6c2d2)}
-svg{color:var(--slipway-toast-accent,#8db4ff);background:var(--slipway-toast-tint,#26354d)}
-button:hover{background:var(--slipway-toast-hover,#2a3546)}
-button.main{background:var(--slipway-toast-accent,#8db4ff);color:var(--slipway-toast-on-accent,#0d1a33)}
-button:focus-visible{outline-color:var(--slipway-toast-focus,#8db4ff)}}
+@media (prefers-color-scheme:dark){:host([dark]) section{color:var(--slipway-toast-color,#eef2f8);background:var(--slipway-toast-background,#1c2430);
+border-color:var(--slipway-toast-border,#364254)}:host([dark]) :is(p,button){color:var(--slipway-toast-muted,#b6c2d2)}
+:host([dark]) svg{color:var(--slipway-toast-accent,#8db4ff);background:var(--slipway-toast-tint,#26354d)}
+:host([dark]) button:hover{background:var(--slipway-toast-hover,#2a3546)}
+:host([dark]) button.main{background:var(--slipway-toast-accent,#8db4ff);color:var(--slipway-toast-on-accent,#0d1a33)}
+:host([dark]) button:focus-visible{outline-color:var(--slipway-toast-focus,#8db4ff)}}
 @media (prefers-reduced-motion:reduce){section,.busy svg{animation:none}}
 @media (forced-colors:active){section,button{border-color:CanvasText}}`;
 
@@ -86,7 +88,11 @@ export function showToast(name, options, update, later) {
   host.hidden = false;
   const language = options?.language ?? (document.documentElement.lang || navigator.language);
   const known = /^ko\b/i.test(language) ? "ko" : "en";
-  fill({ ...TEXTS[known], ...options?.texts }, known, name, update, later);
+  const texts = { ...TEXTS[known], ...options?.texts };
+  // Only an application that saves its user's input may promise that it is kept.
+  const [title, sentence] = texts[name];
+  const promises = (name === "ready" || name === "ordered") && typeof options?.onBeforeReload === "function";
+  fill([title, promises ? `${sentence} ${texts.kept}` : sentence], texts, known, name, update, later);
 }
 
 function create() {
@@ -98,11 +104,13 @@ function create() {
   return element;
 }
 
-function fill(texts, language, name, update, later) {
+function fill([title, sentence], texts, language, name, update, later) {
   const find = (selector) => host.shadowRoot.querySelector(selector);
   const section = find("section");
   const hadFocus = host.shadowRoot.activeElement;
   host.lang = language;
+  // Dark only where the page itself is: a dark toast on a light page would look like somebody else's.
+  host.toggleAttribute("dark", getComputedStyle(document.documentElement).colorScheme.includes("dark"));
   host.dataset.toast = name;
   section.className = name === "applying" ? "busy" : "";
   section.setAttribute("aria-label", texts.region);
@@ -119,7 +127,8 @@ function fill(texts, language, name, update, later) {
   if (hadFocus) find("button")?.focus();
   // A live region is announced when its text changes after it has been shown.
   requestAnimationFrame(() => {
-    [find("h2").textContent, find("p").textContent] = texts[name];
+    find("h2").textContent = title;
+    find("p").textContent = sentence;
   });
 }
 

@@ -7,8 +7,12 @@ export const draft = {
     if (Object.values(input).some(Boolean)) sessionStorage.setItem(KEY, JSON.stringify(input));
   },
   restore(form) {
-    const input = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
-    for (const [name, value] of Object.entries(input)) form.elements[name].value = value;
+    try {
+      const input = JSON.parse(sessionStorage.getItem(KEY) ?? "{}");
+      for (const [name, value] of Object.entries(input)) form.elements[name].value = value;
+    } catch {
+      // Without storage there is no draft, and the form begins empty.
+    }
   },
   clear: () => sessionStorage.removeItem(KEY),
 };

@@ -15,6 +15,10 @@ const OVERDUE_MS: u32 = 10_000;
 const RECENT_MS: u64 = 60_000;
 
 pub(super) fn begin(state: &mut State, now: Now, actions: &mut Vec<Action>) {
+    // Set even when this check is not made, or the regular checks would end here. Spread by up to a fifth, so that a
+    // fleet of tabs does not ask in step.
+    let interval_ms = state.interval_ms.saturating_add(scaled(now.random, state.interval_ms / 5));
+    actions.push(Action::SetTimer(Timer::Check, interval_ms));
     if state.check.is_some() || state.application.is_some() {
         return;
     }
@@ -23,9 +27,6 @@ pub(super) fn begin(state: &mut State, now: Now, actions: &mut Vec<Action>) {
     state.check = Some(Check { number: state.checks, served: None });
     actions.push(Action::FetchVersion(state.checks));
     actions.push(Action::SetTimer(Timer::CheckOverdue, OVERDUE_MS));
-    // Spread by up to a fifth, so that a fleet of tabs does not ask in step.
-    let interval_ms = state.interval_ms.saturating_add(scaled(now.random, state.interval_ms / 5));
-    actions.push(Action::SetTimer(Timer::Check, interval_ms));
 }
 
 pub(super) fn begin_unless_recent(state: &mut State, now: Now, actions: &mut Vec<Action>) {

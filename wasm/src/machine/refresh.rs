@@ -132,7 +132,10 @@ pub(super) fn page_hidden(state: &mut State, now: Now, actions: &mut Vec<Action>
 }
 
 pub(super) fn deadline(state: &mut State, now: Now, actions: &mut Vec<Action>) {
-    let Some(pursuit) = state.order else { return };
+    let Some(pursuit) = &mut state.order else { return };
+    // The timer decides, not the clock: a clock that was set back must not take the deadline away.
+    pursuit.deadline_ms = pursuit.deadline_ms.min(now.ms);
+    let pursuit = *pursuit;
     match pursuit.stage {
         PursuitStage::Confirming(_) | PursuitStage::Pausing(_) => {
             let is_served = state.served == Some(pursuit.target);
