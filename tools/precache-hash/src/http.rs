@@ -66,6 +66,9 @@ pub struct Answer {
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Silence {
+    /// Nobody can be asked at such an address.
+    #[error("not an address: {0}")]
+    NoAddress(String),
     /// No answer began.
     #[error("{0}")]
     NoAnswer(String),
@@ -138,7 +141,7 @@ impl Client {
             Encoding::Compressed => self.agent.get(address),
             Encoding::Plain => self.agent.get(address).header("accept-encoding", "identity"),
         };
-        let mut response = request.call().map_err(|error| Silence::NoAnswer(explain(&error)))?;
+        let mut response = request.call().map_err(|error| silence(&error))?;
         let header =
             |name| response.headers().get(name).and_then(|value| value.to_str().ok()).map(String::from);
         let final_address = response.get_uri().to_string();
@@ -175,6 +178,13 @@ fn certificates(pem: &[u8]) -> Result<Vec<Certificate<'static>>, AuthorityError>
         }
     }
     if certificates.is_empty() { Err(AuthorityError::NoCertificate) } else { Ok(certificates) }
+}
+
+fn silence(error: &ureq::Error) -> Silence {
+    match error {
+        ureq::Error::BadUri(_) | ureq::Error::Http(_) => Silence::NoAddress(explain(error)),
+        _ => Silence::NoAnswer(explain(error)),
+    }
 }
 
 /// The words of the library, less its own prefixes.

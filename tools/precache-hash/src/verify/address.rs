@@ -39,10 +39,17 @@ pub(crate) fn is_url(text: &str) -> bool {
 
 /// Whether a browser takes the beginning of a relative name such as `a:b.js` for a scheme.
 pub(crate) fn has_foreign_scheme(reference: &str) -> bool {
+    let reference = stripped(reference);
     let Some((scheme, _)) = reference.split_once(':') else { return false };
     let is_scheme = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'));
-    is_scheme && !is_url(reference)
+    is_scheme && !is_url(&reference)
+}
+
+/// A reference without what a browser drops before it looks: white space at both ends, tabs and line breaks.
+fn stripped(reference: &str) -> String {
+    let trimmed = reference.trim_matches(|c: char| c <= ' ');
+    trimmed.chars().filter(|c| !matches!(c, '\t' | '\n' | '\r')).collect()
 }
 
 impl FromStr for BaseUrl {
@@ -78,11 +85,7 @@ impl fmt::Display for BaseUrl {
 impl BaseUrl {
     /// The address a browser would request for `reference` on a page or worker at this base.
     pub(crate) fn resolve(&self, reference: &str) -> String {
-        let reference: String = reference
-            .trim_matches(|c: char| c <= ' ')
-            .chars()
-            .filter(|c| !matches!(c, '\t' | '\n' | '\r'))
-            .collect();
+        let reference = stripped(reference);
         if has_foreign_scheme(&reference) {
             return reference;
         }
@@ -94,7 +97,12 @@ impl BaseUrl {
     }
 
     fn split_reference(&self, path: &str) -> (String, String) {
-        if is_url(path) {
+        let path = path.replace('\\', "/");
+        if path.starts_with("//") {
+            let scheme = self.origin.split("//").next().unwrap_or_default();
+            return self.split_reference(&format!("{scheme}{path}"));
+        }
+        if is_url(&path) {
             let host_at = path.find("://").map_or(0, |colon| colon + 3);
             let path_at = path.get(host_at..).and_then(|rest| rest.find('/')).map(|slash| slash + host_at);
             let (origin, path) = path.split_at(path_at.unwrap_or(path.len()));
@@ -103,8 +111,8 @@ impl BaseUrl {
         if path.is_empty() {
             return (self.origin.clone(), self.path.clone());
         }
-        if path.starts_with(['/', '\\']) {
-            return (self.origin.clone(), path.into());
+        if path.starts_with('/') {
+            return (self.origin.clone(), path);
         }
         (self.origin.clone(), format!("{}{path}", self.path))
     }
@@ -166,6 +174,7 @@ mod tests {
         check("http://x.dev:81", "./b.js", "http://x.dev:81/b.js");
         check("https://x.dev/a/b/", "../c/./d/..", "https://x.dev/a/c/");
         check("https://x.dev", "https://y.dev/z?q=a b", "https://y.dev/z?q=a%20b");
+        check("https://x.dev/", "//y.dev/z", "https://y.dev/z");
         check("https://x.dev/app/", "", "https://x.dev/app/");
         check("https://x.dev/", "é 😀.js", "https://x.dev/%C3%A9%20%F0%9F%98%80.js");
         check("https://x.dev/", "a%23b@:+&=;,[x].js", "https://x.dev/a%23b@:+&=;,[x].js");
@@ -200,11 +209,18 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn any_base_reads_back_what_it_prints(host in "[a-z.:0-9]{1,9}", path in "[a-z/.%\\\\ é]{0,12}", reference in ".{0,12}") {
+        fn any_base_reads_back_what_it_prints(host in "[a-z.:0-9]{1,9}", path in "[a-z/.%\\\\ é]{0,12}") {
             if let Ok(base) = format!("https://{host}/{path}").parse::<BaseUrl>() {
-                proptest::prop_assert_eq!(&base.to_string().parse::<BaseUrl>().unwrap(), &base);
-                proptest::prop_assert!(base.resolve(&reference).is_ascii() || has_foreign_scheme(&reference) || is_url(&reference));
+                proptest::prop_assert_eq!(base.to_string().parse::<BaseUrl>().unwrap(), base);
             }
+        }
+
+        #[test]
+        fn any_name_gives_an_address_in_ascii_on_the_same_server(name in ".{0,12}") {
+            let address = "https://x.dev/a/".parse::<BaseUrl>().unwrap().resolve(&name);
+            let is_elsewhere = has_foreign_scheme(&name) || is_url(&stripped(&name))
+                || stripped(&name).replace('\\', "/").starts_with("//");
+            proptest::prop_assert!(is_elsewhere || (address.is_ascii() && address.starts_with("https://x.dev/")), "{address}");
         }
     }
 }

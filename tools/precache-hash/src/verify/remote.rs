@@ -42,7 +42,7 @@ impl Source for Remote {
             }
             Ok((answer, _)) => Reading::Absent(circumstances(answer)),
             Err(Silence::NoAnswer(why)) => Reading::Silent(why),
-            Err(broken @ Silence::BrokenBody { .. }) => Reading::Unread(broken.to_string()),
+            Err(other) => Reading::Unread(other.to_string()),
         }
     }
 }

@@ -199,6 +199,15 @@ fn a_body_that_breaks_off_is_no_content() {
 }
 
 #[test]
+fn an_entry_without_a_usable_address_is_not_taken_for_a_dead_server() {
+    let server = fake_server(|path, _| Reply::good(content(path)));
+    let manifest = r#"[{"url":"https://","revision":null},{"url":"a.js","revision":null}]"#;
+    let run = sample().run(&["verify", "-", &server.url, "-j", "1", "--retries", "0"], manifest);
+    assert_eq!(run.code, 3, "{run:?}");
+    assert!(run.stderr.contains("1 without a digest to check, 1 not read"), "{}", run.stderr);
+}
+
+#[test]
 fn asks_for_no_more_at_a_time_than_told() {
     let build = Build::of(&["a", "b", "c", "d", "e", "f"]);
     build.manifest(&[]);
