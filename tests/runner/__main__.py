@@ -34,8 +34,9 @@ def main() -> int:
         with stage(outcome, "browser"):
             node_tests.run(ROOT, words, outcome)
     if programs and not words:
-        with stage(outcome, "examples in the code"):
-            script(outcome, ["cargo", "test", "--workspace", "--doc", "--quiet"])
+        if cargo_tests.has_examples(ROOT):
+            with stage(outcome, "examples in the code"):
+                script(outcome, ["cargo", "test", "--workspace", "--doc", "--quiet"])
         with stage(outcome, "harness"):
             for folder in ("tests/runner", "tests/bench"):
                 script(outcome, ["python3", "-B", "-m", "unittest", "discover", "--start-directory", folder])

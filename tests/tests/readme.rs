@@ -118,13 +118,14 @@ fn other_blocks_are_what_they_say() {
     }
 }
 
-/// What the examples of the long helps begin with: builds, a service worker, manifests, a hash.
+/// What the examples of the long helps begin with: builds, a service worker, manifests, a hash, keys.
 const FIXTURES: &str = r#"set -e
 cp -r release-2 dist && cp -r release-1 old && cp -r release-2 new
 for release in old new; do precache-hash --format json "$release" -o "$release.json"; done
 cp new.json release.json
 precache-hash --format ngsw --ngsw-config src/ngsw-config.json --timestamp 0 -o dist/ngsw.json dist
 precache-hash --print-hash dist > hash.txt
+sw-force-refresh keygen --out release >/dev/null
 "#;
 
 #[test]
