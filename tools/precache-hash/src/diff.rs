@@ -66,7 +66,7 @@ fn file_path(entry: &Entry) -> Option<String> {
 
 /// `None` when the size of a fetched entry is unknown: a sum of the others would be a wrong answer.
 fn fetch_bytes(difference: &Difference) -> Option<u64> {
-    difference.fetched().iter().map(|entry| entry.size_bytes).sum()
+    difference.fetched().iter().try_fold(0_u64, |total, entry| total.checked_add(entry.size_bytes?))
 }
 
 fn gzip_bytes(difference: &Difference, args: &DiffArgs) -> Result<Option<u64>, Error> {

@@ -130,9 +130,9 @@ impl Manifest {
         Ok(Manifest { entries, ..Manifest::default() })
     }
 
-    /// The sum of all known sizes in bytes.
+    /// The sum of all known sizes in bytes; sizes that a foreign manifest made up may exceed every number.
     pub fn total_bytes(&self) -> u64 {
-        self.entries.iter().filter_map(|entry| entry.size_bytes).sum()
+        self.entries.iter().filter_map(|entry| entry.size_bytes).fold(0, u64::saturating_add)
     }
 
     /// The entry of `url`.

@@ -50,7 +50,9 @@ fn parse_line(line: &str) -> Option<(String, String)> {
         Some(rest) => (true, rest),
         None => (false, line),
     };
-    let (hex, path) = line.split_once("  ").or_else(|| line.split_once(" *"))?;
+    // A space or, for a digest taken in binary mode, an asterisk stands before the path.
+    let (hex, rest) = line.split_once(' ')?;
+    let path = rest.strip_prefix([' ', '*'])?;
     let is_digest = [32, 40, 64, 96].contains(&hex.len()) && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_digest || path.is_empty() {
         return None;
@@ -93,6 +95,14 @@ mod tests {
     #[test]
     fn the_hash_of_nothing_is_that_of_the_empty_text() {
         assert!(manifest_hash([]).to_string().starts_with("e3b0c44298fc1c14"));
+    }
+
+    #[test]
+    fn both_modes_are_read_whatever_the_path_holds() {
+        let hex = "0".repeat(64);
+        for (line, path) in [("  *a", "*a"), (" *a  b", "a  b"), ("    a", "  a")] {
+            assert_eq!(parse(&format!("{hex}{line}")), Ok(vec![(path.to_owned(), hex.clone())]));
+        }
     }
 
     #[test]
