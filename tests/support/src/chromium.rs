@@ -49,10 +49,7 @@ impl Chromium {
 
     /// The HTTP endpoint of the DevTools protocol, for `chromium.connectOverCDP`.
     pub fn url(&self) -> String {
-        format!(
-            "http://{}",
-            endpoint(self.running.ready_line().unwrap_or_default())
-        )
+        format!("http://{}", endpoint(self.running.ready_line().unwrap_or_default()))
     }
 
     /// The process.

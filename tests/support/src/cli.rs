@@ -96,15 +96,7 @@ impl Command {
     fn run(self, owner: &Watch) -> Result<Option<i32>, Error> {
         match self {
             Self::Chromium { flags } => chromium(&flags, owner),
-            Self::Http { root, port, spa, log } => http(
-                &SiteOptions {
-                    root,
-                    port,
-                    is_spa: spa,
-                    log,
-                },
-                owner,
-            ),
+            Self::Http { root, port, spa, log } => http(&SiteOptions { root, port, is_spa: spa, log }, owner),
             Self::Run(run) => run.start(owner),
         }
     }
@@ -134,17 +126,13 @@ impl Run {
             _ => Ready::Started,
         };
         let mut words = self.program.into_iter();
-        let mut program = Program::new(words.next().unwrap_or_default())
-            .args(words)
-            .ready(ready);
+        let mut program = Program::new(words.next().unwrap_or_default()).args(words).ready(ready);
         if let Some(log) = self.log {
             program = program.log(log);
         }
         let mut running = program.within(Duration::from_secs(self.within)).start()?;
         let line = running.ready_line();
-        let url = self
-            .ready_http
-            .or_else(|| line.and_then(address_in).map(str::to_owned));
+        let url = self.ready_http.or_else(|| line.and_then(address_in).map(str::to_owned));
         announce(&json!({
             "type": "ready", "pid": running.pid(), "scratch": running.scratch(), "url": url, "line": line,
         }))?;
@@ -156,15 +144,12 @@ impl Run {
 fn address_in(line: &str) -> Option<&str> {
     let start = line.find("http://").or_else(|| line.find("https://"))?;
     let rest = line.get(start..)?;
-    rest.split(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ',' | ')' | '>'))
-        .next()
+    rest.split(|letter: char| letter.is_whitespace() || matches!(letter, '"' | '\'' | ',' | ')' | '>')).next()
 }
 
 fn announce(line: &serde_json::Value) -> Result<(), Error> {
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{line}")
-        .and_then(|()| stdout.flush())
-        .map_err(Error::Report)
+    writeln!(stdout, "{line}").and_then(|()| stdout.flush()).map_err(Error::Report)
 }
 
 fn complain(error: &dyn std::error::Error) -> io::Result<()> {
@@ -184,14 +169,8 @@ mod tests {
 
     #[test]
     fn finds_the_address_in_a_ready_line() {
-        assert_eq!(
-            address_in("admin on http://127.0.0.1:9090, ok"),
-            Some("http://127.0.0.1:9090")
-        );
-        assert_eq!(
-            address_in(r#"{"url":"http://127.0.0.1:1/x"}"#),
-            Some("http://127.0.0.1:1/x")
-        );
+        assert_eq!(address_in("admin on http://127.0.0.1:9090, ok"), Some("http://127.0.0.1:9090"));
+        assert_eq!(address_in(r#"{"url":"http://127.0.0.1:1/x"}"#), Some("http://127.0.0.1:1/x"));
         assert_eq!(address_in("no address"), None);
     }
 }

@@ -51,11 +51,7 @@ impl Output {
             let mut reader = BufReader::new(stream);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).is_ok_and(|length| length > 0) {
-                output.push(
-                    String::from_utf8_lossy(&line)
-                        .trim_end_matches(['\n', '\r'])
-                        .to_owned(),
-                );
+                output.push(String::from_utf8_lossy(&line).trim_end_matches(['\n', '\r']).to_owned());
                 line.clear();
             }
             output.state().open_streams -= 1;
@@ -72,24 +68,13 @@ impl Output {
     pub(crate) fn tail(&self) -> String {
         let state = self.state();
         let skipped = state.lines.len().saturating_sub(TAIL_LINES);
-        let lines: Vec<_> = state
-            .lines
-            .iter()
-            .skip(skipped)
-            .map(|line| format!("  {line}"))
-            .collect();
-        if lines.is_empty() {
-            "  (nothing)".to_owned()
-        } else {
-            lines.join("\n")
-        }
+        let lines: Vec<_> = state.lines.iter().skip(skipped).map(|line| format!("  {line}")).collect();
+        if lines.is_empty() { "  (nothing)".to_owned() } else { lines.join("\n") }
     }
 
     /// Waits until a line holds `text`; lines that came earlier count.
     pub(crate) fn wait_for_line(&self, text: &str, deadline: Instant) -> Waited<String> {
-        self.wait(deadline, |state| {
-            state.lines.iter().find(|line| line.contains(text)).cloned()
-        })
+        self.wait(deadline, |state| state.lines.iter().find(|line| line.contains(text)).cloned())
     }
 
     /// Waits until the program and its supervisor are gone; `TimedOut` when they live on.
@@ -146,10 +131,7 @@ mod tests {
         let output = Output::default();
         output.collect(&b"first\nsecond\n"[..]);
         assert_eq!(output.wait_until_closed(soon()), Waited::StreamsClosed);
-        assert_eq!(
-            output.wait_for_line("sec", soon()),
-            Waited::Came("second".to_owned())
-        );
+        assert_eq!(output.wait_for_line("sec", soon()), Waited::Came("second".to_owned()));
     }
 
     #[test]
@@ -167,9 +149,6 @@ mod tests {
         output.collect(std::io::Cursor::new(text));
         output.wait_until_closed(soon());
         let tail = output.tail();
-        assert!(
-            tail.starts_with("  line 71\n") && tail.ends_with("  line 100"),
-            "{tail}"
-        );
+        assert!(tail.starts_with("  line 71\n") && tail.ends_with("  line 100"), "{tail}");
     }
 }

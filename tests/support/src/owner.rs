@@ -40,10 +40,7 @@ impl Owner {
             Self::Process(id) => match open(id) {
                 // It has ended already: the channel closes at once.
                 Err(Errno::SRCH) => return Ok(Watch { gone }),
-                process => Some(process.map_err(|errno| Error::Owner {
-                    owner: id,
-                    source: errno.into(),
-                })?),
+                process => Some(process.map_err(|errno| Error::Owner { owner: id, source: errno.into() })?),
             },
         };
         thread::spawn(move || {

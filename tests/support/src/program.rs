@@ -93,17 +93,11 @@ impl Program {
         let scratch = tempfile::Builder::new()
             .prefix("testbed-")
             .tempdir()
-            .map_err(|source| Error::Scratch {
-                program: name.clone(),
-                source,
-            })?;
+            .map_err(|source| Error::Scratch { program: name.clone(), source })?;
         let mut supervisor = self
             .supervisor(scratch.path())
             .spawn()
-            .map_err(|source| Error::Start {
-                program: name.clone(),
-                source,
-            })?;
+            .map_err(|source| Error::Start { program: name.clone(), source })?;
         let output = Output::new(log);
         let lifeline = supervisor.stdin.take();
         let streams = (supervisor.stdout.take(), supervisor.stderr.take());
@@ -112,10 +106,7 @@ impl Program {
         }
         // From here on the supervisor removes the folder.
         let scratch = scratch.keep();
-        let pid = streams
-            .0
-            .and_then(|stdout| first_line(stdout, &output))
-            .and_then(|line| line.parse().ok());
+        let pid = streams.0.and_then(|stdout| first_line(stdout, &output)).and_then(|line| line.parse().ok());
         let mut running = Running {
             name,
             pid: pid.and_then(Pid::from_raw),
@@ -131,48 +122,26 @@ impl Program {
 
     fn name(&self) -> String {
         let path = Path::new(&self.program);
-        path.file_name()
-            .unwrap_or(&self.program)
-            .to_string_lossy()
-            .into_owned()
+        path.file_name().unwrap_or(&self.program).to_string_lossy().into_owned()
     }
 
     fn open_log(&self, name: &str) -> Result<Option<File>, Error> {
         let Some(path) = &self.log else { return Ok(None) };
-        let refuse = |source| Error::Log {
-            program: name.to_owned(),
-            path: path.clone(),
-            source,
-        };
+        let refuse = |source| Error::Log { program: name.to_owned(), path: path.clone(), source };
         File::create(path).map(Some).map_err(refuse)
     }
 
     fn supervisor(&self, scratch: &Path) -> Command {
         let mut command = Command::new("bash");
-        command
-            .args(["-c", SUPERVISOR, "testbed"])
-            .arg(scratch)
-            .arg(&self.program);
-        command.args(
-            self.arguments
-                .iter()
-                .map(|argument| with_scratch(argument, scratch)),
-        );
+        command.args(["-c", SUPERVISOR, "testbed"]).arg(scratch).arg(&self.program);
+        command.args(self.arguments.iter().map(|argument| with_scratch(argument, scratch)));
         command.env("HOME", scratch).env("TMPDIR", scratch);
-        command.envs(
-            self.environment
-                .iter()
-                .map(|(name, value)| (name, with_scratch(value, scratch))),
-        );
+        command.envs(self.environment.iter().map(|(name, value)| (name, with_scratch(value, scratch))));
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
         // A group of its own: Ctrl-C reaches the owner, and the owner's end reaches the supervisor.
-        command
-            .process_group(0)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.process_group(0).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 }
@@ -237,13 +206,8 @@ impl Running {
 
     /// Sends a signal to the program, not to those that it started.
     pub fn signal(&self, signal: Signal) -> Result<(), Error> {
-        let sent = self
-            .pid
-            .map_or(Err(rustix::io::Errno::SRCH), |pid| kill_process(pid, signal));
-        sent.map_err(|errno| Error::Signal {
-            program: self.name.clone(),
-            source: errno.into(),
-        })
+        let sent = self.pid.map_or(Err(rustix::io::Errno::SRCH), |pid| kill_process(pid, signal));
+        sent.map_err(|errno| Error::Signal { program: self.name.clone(), source: errno.into() })
     }
 
     /// Waits until it ends by itself or of a signal; its exit code, 128 and more for a signal.
@@ -283,11 +247,7 @@ impl Running {
     }
 
     fn exit_code(&mut self) -> i32 {
-        self.supervisor
-            .wait()
-            .ok()
-            .and_then(|status| status.code())
-            .unwrap_or(-1)
+        self.supervisor.wait().ok().and_then(|status| status.code()).unwrap_or(-1)
     }
 }
 

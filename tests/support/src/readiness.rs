@@ -49,9 +49,9 @@ impl Ready {
                 let target = HttpTarget::parse(url)?;
                 look_until(output, deadline, || target.is_good())
             }
-            Self::Tcp(address) => look_until(output, deadline, || {
-                TcpStream::connect_timeout(address, ONE_LOOK).is_ok()
-            }),
+            Self::Tcp(address) => {
+                look_until(output, deadline, || TcpStream::connect_timeout(address, ONE_LOOK).is_ok())
+            }
         })
     }
 }
@@ -84,10 +84,7 @@ impl<'a> HttpTarget<'a> {
         if !authority.contains(':') {
             return Err(refuse());
         }
-        Ok(Self {
-            authority,
-            path: if path.is_empty() { "/" } else { path },
-        })
+        Ok(Self { authority, path: if path.is_empty() { "/" } else { path } })
     }
 
     fn is_good(&self) -> bool {
@@ -99,12 +96,8 @@ impl<'a> HttpTarget<'a> {
         let address = self.authority.to_socket_addrs().ok()?.next()?;
         let mut stream = TcpStream::connect_timeout(&address, ONE_LOOK).ok()?;
         stream.set_read_timeout(Some(ONE_LOOK)).ok()?;
-        write!(
-            stream,
-            "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
-            self.path, self.authority
-        )
-        .ok()?;
+        write!(stream, "GET {} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.path, self.authority)
+            .ok()?;
         let mut status_line = String::new();
         BufReader::new(stream).read_line(&mut status_line).ok()?;
         status_line.split(' ').nth(1)?.parse().ok()

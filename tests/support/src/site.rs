@@ -60,39 +60,22 @@ struct Requests {
 impl Site {
     /// Serves a folder on a free port.
     pub fn serve(root: impl Into<PathBuf>) -> Result<Self, Error> {
-        Self::start(&SiteOptions {
-            root: root.into(),
-            ..SiteOptions::default()
-        })
+        Self::start(&SiteOptions { root: root.into(), ..SiteOptions::default() })
     }
 
     /// Starts the server; it accepts connections when this returns.
     pub fn start(options: &SiteOptions) -> Result<Self, Error> {
-        let refuse = |source| Error::Serve {
-            root: options.root.clone(),
-            source,
-        };
+        let refuse = |source| Error::Serve { root: options.root.clone(), source };
         if !options.root.is_dir() {
             return Err(refuse(io::ErrorKind::NotADirectory.into()));
         }
-        let log = options
-            .log
-            .as_ref()
-            .map(File::create)
-            .transpose()
-            .map_err(refuse)?;
-        let requests = Arc::new(Requests {
-            log: log.map(Mutex::new),
-            ..Requests::default()
-        });
+        let log = options.log.as_ref().map(File::create).transpose().map_err(refuse)?;
+        let requests = Arc::new(Requests { log: log.map(Mutex::new), ..Requests::default() });
         let router = router(options, Arc::clone(&requests));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, options.port)).map_err(refuse)?;
         listener.set_nonblocking(true).map_err(refuse)?;
         let address = listener.local_addr().map_err(refuse)?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()
-            .map_err(refuse)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(refuse)?;
         thread::spawn(move || {
             runtime.block_on(async move {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
@@ -109,11 +92,7 @@ impl Site {
 
     /// Every request answered so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.requests
-            .answered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.requests.answered.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -129,24 +108,14 @@ fn router(options: &SiteOptions, requests: Arc<Requests>) -> Router {
 
 async fn answer(State(requests): State<Arc<Requests>>, mut request: HttpRequest, next: Next) -> Response {
     let method = request.method().to_string();
-    let path = request
-        .uri()
-        .path_and_query()
-        .map_or("/", |path| path.as_str())
-        .to_owned();
+    let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     for conditional in [header::IF_MODIFIED_SINCE, header::IF_NONE_MATCH, header::IF_RANGE] {
         request.headers_mut().remove(conditional);
     }
     let caching = caching(Path::new(request.uri().path()));
     let mut response = next.run(request).await;
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
-    requests.note(Request {
-        method,
-        path,
-        status: response.status().as_u16(),
-    });
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static(caching));
+    requests.note(Request { method, path, status: response.status().as_u16() });
     response
 }
 
@@ -157,36 +126,21 @@ impl Requests {
         {
             line.push(b'\n');
             // The answer is on its way; a full disk only shortens the log.
-            let _ = log
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .write_all(&line);
+            let _ = log.lock().unwrap_or_else(PoisonError::into_inner).write_all(&line);
         }
-        self.answered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(request);
+        self.answered.lock().unwrap_or_else(PoisonError::into_inner).push(request);
     }
 }
 
 /// As deployments do it: a name with a content hash is immutable, everything else must be asked for again.
 fn caching(path: &Path) -> &'static str {
-    let stem = path
-        .file_stem()
-        .and_then(|stem| stem.to_str())
-        .unwrap_or_default();
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or_default();
     let last = stem.rsplit(['-', '.']).next().unwrap_or_default();
     let has_prefix = last.len() < stem.len();
     let looks_hashed = last.len() >= 8
-        && last
-            .bytes()
-            .all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
+        && last.bytes().all(|byte| byte.is_ascii_digit() || byte.is_ascii_uppercase())
         || last.len() >= 8 && last.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
-    if has_prefix && looks_hashed {
-        "public, max-age=31536000, immutable"
-    } else {
-        "no-cache"
-    }
+    if has_prefix && looks_hashed { "public, max-age=31536000, immutable" } else { "no-cache" }
 }
 
 #[cfg(test)]
@@ -198,14 +152,7 @@ mod tests {
         for path in ["/app-3KDVLB2X.js", "/assets/app.0f3c9a2b.css"] {
             assert!(caching(Path::new(path)).contains("immutable"), "{path}");
         }
-        for path in [
-            "/",
-            "/index.html",
-            "/sw.js",
-            "/version.json",
-            "/manifest-hash.js",
-            "/app-settings.js",
-        ] {
+        for path in ["/", "/index.html", "/sw.js", "/version.json", "/manifest-hash.js", "/app-settings.js"] {
             assert_eq!(caching(Path::new(path)), "no-cache", "{path}");
         }
     }

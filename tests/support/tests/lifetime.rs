@@ -1,9 +1,5 @@
 //! Whatever happens to the owner, its program and the program's children end and the scratch folder goes.
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a helper that fails, fails its test"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails, fails its test")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -22,9 +18,7 @@ const STUBBORN: &str =
     r#"trap '' TERM; sleep 600 & echo $! > "$TMPDIR/child"; echo ready; while :; do wait; done"#;
 
 fn stubborn() -> Program {
-    Program::new("bash")
-        .args(["-c", STUBBORN])
-        .ready(Ready::Line("ready".to_owned()))
+    Program::new("bash").args(["-c", STUBBORN]).ready(Ready::Line("ready".to_owned()))
 }
 
 /// Everything that must be gone afterwards.
@@ -35,19 +29,9 @@ struct Remains {
 
 impl Remains {
     fn of(pid: i32, scratch: &Path) -> Self {
-        let child = fs::read_to_string(scratch.join("child"))
-            .unwrap()
-            .trim()
-            .parse()
-            .unwrap();
-        let remains = Self {
-            processes: vec![pid, child],
-            scratch: scratch.to_owned(),
-        };
-        assert!(
-            remains.processes.iter().all(|&pid| is_alive(pid)),
-            "both must run at first"
-        );
+        let child = fs::read_to_string(scratch.join("child")).unwrap().trim().parse().unwrap();
+        let remains = Self { processes: vec![pid, child], scratch: scratch.to_owned() };
+        assert!(remains.processes.iter().all(|&pid| is_alive(pid)), "both must run at first");
         remains
     }
 
@@ -63,12 +47,7 @@ impl Remains {
     fn assert_gone(&self) {
         let deadline = Instant::now() + LIMIT;
         while self.anything() {
-            assert!(
-                Instant::now() < deadline,
-                "left: {:?}, {}",
-                self.processes,
-                self.scratch.display()
-            );
+            assert!(Instant::now() < deadline, "left: {:?}, {}", self.processes, self.scratch.display());
             thread::yield_now();
         }
     }
@@ -77,9 +56,7 @@ impl Remains {
 /// A zombie is dead, although its id still answers.
 fn is_alive(pid: i32) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ")
-        .next()
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
 }
 
 /// The `testbed` command as an owner that can be killed, with the stubborn program.
@@ -97,21 +74,11 @@ impl Owner {
     }
 
     fn spawn(command: &mut Command) -> Self {
-        let mut process = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap())
-            .read_line(&mut line)
-            .unwrap();
+        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let stdin = process.stdin.take();
-        Self {
-            ready: serde_json::from_str(&line).unwrap(),
-            _stdin: stdin,
-            process,
-        }
+        Self { ready: serde_json::from_str(&line).unwrap(), _stdin: stdin, process }
     }
 
     fn remains(&self) -> Remains {
@@ -177,14 +144,7 @@ fn kill_9_of_the_supervisor_and_then_of_the_owner_leaves_nothing() {
 
 fn parent_of(pid: i32) -> i32 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(") ")
-        .next()
-        .unwrap()
-        .split(' ')
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap()
+    stat.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
 }
 
 #[test]
@@ -212,26 +172,13 @@ fn the_command_ends_with_the_process_it_was_given_to() {
 #[test]
 fn the_command_ends_with_the_code_of_its_program() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
-    command.args([
-        "run",
-        "--ready-line",
-        "ready",
-        "--",
-        "bash",
-        "-c",
-        "echo ready; exit 42",
-    ]);
-    assert_eq!(
-        Owner::spawn(&mut command).process.wait().unwrap().code(),
-        Some(42)
-    );
+    command.args(["run", "--ready-line", "ready", "--", "bash", "-c", "echo ready; exit 42"]);
+    assert_eq!(Owner::spawn(&mut command).process.wait().unwrap().code(), Some(42));
 }
 
 #[test]
 fn stop_gives_the_exit_code_of_a_polite_program() {
     let polite = r#"trap 'echo bye; exit 7' TERM; echo ready; sleep 600 & wait"#;
-    let program = Program::new("bash")
-        .args(["-c", polite])
-        .ready(Ready::Line("ready".to_owned()));
+    let program = Program::new("bash").args(["-c", polite]).ready(Ready::Line("ready".to_owned()));
     assert_eq!(program.start().unwrap().stop(LIMIT).unwrap(), 7);
 }

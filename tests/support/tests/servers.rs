@@ -13,11 +13,7 @@ fn get(site: &Site, path: &str) -> (String, String) {
     let address = site.url().trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).unwrap();
     let now = "If-Modified-Since: Fri, 01 Jan 2100 00:00:00 GMT";
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{now}\r\nConnection: close\r\n\r\n"
-    )
-    .unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{now}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap();
@@ -41,8 +37,7 @@ fn serves_files_with_type_and_caching() {
         assert!(head.starts_with("http/1.1 200"), "{head}");
         assert!(head.contains(&format!("content-type: {kind}")), "{name}: {head}");
         assert!(
-            head.lines()
-                .any(|line| line.starts_with("cache-control") && line.contains(caching)),
+            head.lines().any(|line| line.starts_with("cache-control") && line.contains(caching)),
             "{head}"
         );
         assert_eq!(body, name);
@@ -55,11 +50,7 @@ fn absent_files_are_404_unless_it_is_a_single_page_application() {
     fs::write(folder.path().join("index.html"), "shell").unwrap();
     let plain = Site::serve(folder.path()).unwrap();
     assert!(get(&plain, "/orders/7").0.starts_with("http/1.1 404"));
-    let options = SiteOptions {
-        root: folder.path().into(),
-        is_spa: true,
-        ..SiteOptions::default()
-    };
+    let options = SiteOptions { root: folder.path().into(), is_spa: true, ..SiteOptions::default() };
     let spa = Site::start(&options).unwrap();
     let (head, body) = get(&spa, "/orders/7");
     assert!(head.starts_with("http/1.1 200") && body == "shell", "{head}");
@@ -88,34 +79,19 @@ fn records_every_request_in_order() {
     let root = folder.path().join("root");
     fs::create_dir(&root).unwrap();
     fs::write(root.join("a.txt"), "a").unwrap();
-    let site = Site::start(&SiteOptions {
-        root,
-        log: Some(log.clone()),
-        ..SiteOptions::default()
-    })
-    .unwrap();
+    let site = Site::start(&SiteOptions { root, log: Some(log.clone()), ..SiteOptions::default() }).unwrap();
     get(&site, "/a.txt?v=1");
     get(&site, "/b");
-    let paths: Vec<_> = site
-        .requests()
-        .into_iter()
-        .map(|request| (request.path, request.status))
-        .collect();
+    let paths: Vec<_> = site.requests().into_iter().map(|request| (request.path, request.status)).collect();
     assert_eq!(paths, [("/a.txt?v=1".to_owned(), 200), ("/b".to_owned(), 404)]);
     let lines = fs::read_to_string(log).unwrap();
-    assert_eq!(
-        lines.lines().next(),
-        Some(r#"{"method":"GET","path":"/a.txt?v=1","status":200}"#)
-    );
+    assert_eq!(lines.lines().next(), Some(r#"{"method":"GET","path":"/a.txt?v=1","status":200}"#));
 }
 
 #[test]
 fn two_at_the_same_time_get_different_ports() {
     let folder = tempfile::tempdir().unwrap();
-    let (one, two) = (
-        Site::serve(folder.path()).unwrap(),
-        Site::serve(folder.path()).unwrap(),
-    );
+    let (one, two) = (Site::serve(folder.path()).unwrap(), Site::serve(folder.path()).unwrap());
     assert_ne!(one.url(), two.url());
 }
 
