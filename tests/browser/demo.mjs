@@ -10,15 +10,16 @@ import { fileURLToPath } from "node:url";
 import { createInterface } from "node:readline";
 import { Ledger, Mismatch } from "./ledger.mjs";
 import { release, requirePeer } from "./precache_stage.mjs";
+import { STEP, until } from "./until.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
 const FOLDER = join(TARGET, "demo");
-const STEP = { timeout: 60_000 };
 const RECIPIENT = "Busan Cold Storage Co.";
 const NOTE = "Gate 4, ring twice. Frozen goods: keep below -18 °C.";
 
 const children = [];
+let isLeaving = false;
 const say = (text) => process.stdout.write(`${text}\n`);
 const program = (name) => join(TARGET, "debug", name);
 
@@ -70,11 +71,23 @@ async function report(page) {
 
 /** Waits until the tab runs this release and its worker is active. */
 async function becomes(page, name) {
-  await page.waitForFunction(async (name) => {
+  const isThere = async (name) => {
     if (document.body?.dataset.release !== name || !window.updates) return false;
     const registration = await navigator.serviceWorker.getRegistration();
     return registration?.active?.state === "activated" && !registration.installing && !registration.waiting;
-  }, name, STEP);
+  };
+  // A page that is being replaced answers nothing.
+  const isDone = () => page.evaluate(isThere, name).catch(() => false);
+  await happens(`the tab runs release ${name}`, until(isDone, () => `release ${name} in the tab`));
+}
+
+/** What does not happen in time is not true. */
+async function happens(claim, event) {
+  try {
+    await event;
+  } catch (error) {
+    throw new Mismatch(`not true: ${claim}\n  ${error.message}`);
+  }
 }
 
 async function screenshot(page, name) {
@@ -152,8 +165,8 @@ async function demo(world) {
   say("");
   ledger.begin();
   deploy("2");
-  await page.locator("slipway-toast[data-toast=ready]").waitFor(STEP);
-  await page.locator("slipway-toast h2").filter({ hasText: /\S/ }).waitFor(STEP);
+  const title = page.locator("slipway-toast[data-toast=ready] h2").filter({ hasText: /\S/ });
+  await happens("the tab asks", title.waitFor(STEP));
   ledger.expect("release 2 is out: the tab asks, and reloads nothing", await report(page), { ...typed, release: "1", toast: "ready", reloads: 0 });
   const pictures = [await screenshot(page, "1-update-available")];
   await page.getByRole("button", { name: "Update" }).click();
@@ -196,6 +209,8 @@ async function open(world) {
 
 /** Ends what was started; the testbed would do so too, a moment later. */
 function leave(code) {
+  if (isLeaving) return;
+  isLeaving = true;
   for (const child of children) child.stdin.end();
   process.exitCode = code;
   Promise.all(children.map((child) => child.exitCode ?? new Promise((resolve) => child.on("exit", resolve)))).then(() => process.exit(code));
@@ -211,6 +226,6 @@ try {
   await (process.argv.includes("--open") ? open(world) : demo(world));
   leave(0);
 } catch (error) {
-  process.stderr.write(`demo: ${error instanceof Mismatch ? error.message : (error.stack ?? error)}\n`);
+  if (!isLeaving) process.stderr.write(`demo: ${error instanceof Mismatch ? error.message : (error.stack ?? error)}\n`);
   leave(error instanceof Mismatch ? 1 : 3);
 }

@@ -7,12 +7,14 @@ import { join } from "node:path";
 import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 import { release, requirePeer, scratch, testbed } from "./precache_stage.mjs";
+import { STEP, until } from "./until.mjs";
+
+export { until };
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A step that neither happens nor fails by then hangs. */
 export const DEADLINE = { timeout: 90_000 };
-const STEP = { timeout: 20_000 };
 
 // One browser and one build of each release serve a whole file of tests; each test has its own profile and folder.
 const shared = { closing: [] };
@@ -137,15 +139,6 @@ export function hub() {
       return played.acks.find(is);
     },
   };
-}
-
-/** Waits until `condition` holds, with a deadline. */
-export async function until(condition, what) {
-  const end = Date.now() + STEP.timeout;
-  while (!(await condition())) {
-    if (Date.now() > end) throw new Error(`waited in vain for ${what()}`);
-    await new Promise((resolve) => setTimeout(resolve, 25));
-  }
 }
 
 /** A property of the toast as the browser computes it. */
