@@ -16,10 +16,10 @@ class Human:
         """One case."""
         rounds = max(len(runs) for runs in result.figures.values())
         write(f"\n{result.case.name} (median of {rounds} rounds, least to most)")
-        write(f"  {'':<34}{'cpu s':>22}{'wall s':>22}{'peak MB':>18}")
+        write(f"  {'':<34}{'cpu s':>24}{'wall s':>24}{'peak MB':>24}")
         for name in result.figures:
             cells = [self.cell(result.series(name, metric), metric) for metric in METRICS]
-            write(f"  {name:<34}{cells[0]:>22}{cells[1]:>22}{cells[2]:>18}")
+            write(f"  {name:<34}{cells[0]:>24}{cells[1]:>24}{cells[2]:>24}")
         for verdict in result.verdicts:
             target = verdict.target
             scale = MEGABYTE if target.metric == RSS and not target.against else 1
