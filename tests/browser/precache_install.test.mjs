@@ -17,31 +17,35 @@ const ODD_NAMES = [
   ..." leading.js|trailing.js |\u00a0nbsp.js|\u0001control.js|delete\u007f.js|rtl\u202e.js|no-extension".split("|"),
   ..."semi;colon.js|equals=x.js|comma,x.js|dollar$x.js|star*.js|<angle>.js|caret^.js|back`tick.js".split("|"),
   ..."{brace}.js|[id].js|(group)/x.js|tilde~.js|bang!.js|colon:x.js|https:x.js|dots...js|UPPER.js|upper.js".split("|"),
-  ..."__proto__|constructor.js|-dash.js|nested/sw.js|a/b/c/d/e/f/g/h.js|pipe\u2502.js".split("|"),
+  ..."__proto__|constructor.js|-dash.js|nested/sw.js|a/b/c/d/e/f/g/h.js".split("|"),
+  "pipe|.js",
 ];
 
 /** A worker made by esbuild from npm workbox-precaching, with the injection point. */
-function bundleWorker(folder) {
-  const source = `import { cleanupOutdatedCaches, precacheAndRoute } from "workbox-precaching";
-    self.skipWaiting(); cleanupOutdatedCaches(); precacheAndRoute(self.__WB_MANIFEST);`;
-  const { outputFiles } = requirePeer("esbuild").buildSync({
-    stdin: { contents: source, resolveDir: join(import.meta.dirname, "../npm") },
-    bundle: true,
-    minify: true,
-    write: false,
-    define: { "process.env.NODE_ENV": '"production"' },
-  });
-  const path = join(folder, "worker.js");
-  writeFileSync(path, outputFiles[0].contents);
-  return path;
+const WORKER = requirePeer("esbuild").buildSync({
+  stdin: {
+    contents: `import { cleanupOutdatedCaches, precacheAndRoute } from "workbox-precaching";
+      self.skipWaiting(); cleanupOutdatedCaches(); precacheAndRoute(self.__WB_MANIFEST);`,
+    resolveDir: join(import.meta.dirname, "../npm"),
+  },
+  bundle: true,
+  minify: true,
+  write: false,
+  define: { "process.env.NODE_ENV": '"production"' },
+}).outputFiles[0].text;
+
+/** Puts `manifest`, a text, into the worker of the release in `dist`. */
+function inject(folder, dist, manifest, words = []) {
+  const worker = join(write(folder, { "worker.js": WORKER }), "worker.js");
+  precacheHash(["inject", worker, "-o", join(dist, "sw.js"), ...words], { input: manifest });
 }
 
-/** Writes `files` as a release, injects its manifest, and serves it. Returns the manifest as text. */
-function build(folder, name, files, { hash = [], inject = [] } = {}) {
+/** Writes `files` as a release, injects its manifest, and serves it from now on. Returns its folder. */
+function build(folder, name, files, { flags = [], outputs = [] } = {}) {
   const dist = write(join(folder, name), { "index.html": PAGE, ...files });
-  const manifest = precacheHash([dist, "--include", "**/*", "--format", "json", "--hash", "md5", ...hash]);
+  const manifest = precacheHash([dist, "--include", "**/*", "--format", "json", "--hash", "md5", ...flags]);
   writeFileSync(join(folder, `${name}.json`), manifest);
-  precacheHash(["inject", bundleWorker(folder), "-o", join(dist, "sw.js"), ...inject], { input: manifest });
+  inject(folder, dist, manifest, outputs);
   release(join(folder, "current"), dist);
   return dist;
 }
@@ -73,8 +77,7 @@ test("the same names as workbox-build writes them break the install", DEADLINE, 
     const peer = await getManifest({ globDirectory: dist, globPatterns: ["**/*"], globIgnores: ["sw.js"] });
     // A backslash empties workbox-build's whole list, so that this entry is written by hand.
     const entries = peer.count > 0 ? peer.manifestEntries : [{ url: name, revision: sha256("content") }];
-    const injected = ["inject", bundleWorker(folder), "-o", join(dist, "sw.js")];
-    precacheHash(injected, { input: JSON.stringify(entries) });
+    inject(folder, dist, JSON.stringify(entries));
     const { url } = await serve(t, folder);
     assert.equal(await install(await open(url)), name === "plain.js" ? "activated" : "redundant", name);
   }
@@ -84,7 +87,7 @@ test("one changed byte on the server fails an install with integrity", DEADLINE,
   const open = await openPage(t);
   for (const content of ["good content", "Good content"]) {
     const folder = scratch(t);
-    const dist = build(folder, "1", { "a.js": "good content" }, { hash: ["--integrity", "sha384"] });
+    const dist = build(folder, "1", { "a.js": "good content" }, { flags: ["--integrity", "sha384"] });
     assert.match(readFileSync(join(dist, "sw.js"), "utf8"), /"integrity":"sha384-/);
     write(dist, { "a.js": content });
     const { url } = await serve(t, folder);
@@ -121,8 +124,9 @@ test("a second release fetches what diff says and nothing else", DEADLINE, async
 test("a page from the precache knows the hash of the build it runs", DEADLINE, async (t) => {
   const folder = scratch(t);
   const hash = ["1", "2"].map((name) => {
-    const inject = ["--page-hash", join(folder, name, "manifest-hash.js")];
-    return precacheHash(["--print-hash", "--include", "**/*", build(folder, name, { "a.js": name }, { inject })]).trim();
+    const outputs = ["--page-hash", join(folder, name, "manifest-hash.js")];
+    const dist = build(folder, name, { "a.js": name }, { outputs });
+    return precacheHash(["--print-hash", "--include", "**/*", dist]).trim();
   });
   release(join(folder, "current"), join(folder, "1"));
   const { url } = await serve(t, folder);
