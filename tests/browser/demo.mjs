@@ -197,6 +197,10 @@ async function open(world) {
   deploy("1");
   say(`Release 1 is at ${world.url}`);
   say("Open it, type something into the form, then press Enter here for the next release. Ctrl-C ends everything.");
+  say("To have every tab run a release at once, in another terminal:");
+  const include = "--include '**/*.{js,wasm,css,html,svg,webmanifest}'";
+  say(`  ${program("precache-hash")} ${include} --print-hash ${join(FOLDER, "current")} |`);
+  say(`    ${program("sw-force-refresh")} send --critical --until 100% --hub ${world.admin} --key ${world.key}`);
   let next = 2;
   for await (const _ of createInterface(process.stdin)) {
     build(String(next), world.server);

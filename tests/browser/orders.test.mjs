@@ -50,6 +50,17 @@ for (const [name, changes, header] of [
   });
 }
 
+for (const header of [{ alg: "none" }, { alg: "HS256" }, { alg: "RS256" }, { alg: "ES384" }]) {
+  test(`the algorithm ${header.alg} is refused whatever the header says`, async () => {
+    const { sign, read, keys } = await setting();
+    const [, payload, signature] = (await sign()).split(".");
+    const forged = Buffer.from(JSON.stringify({ ...header, typ: "fr+jwt", kid: keys[0].kid })).toString("base64url");
+    for (const text of [`${forged}.${payload}.${signature}`, `${forged}.${payload}.`]) {
+      assert.equal((await read(text)).isGood, false);
+    }
+  });
+}
+
 for (const text of ["", "..", "a.b.c", "e30.e30.AA", "x".repeat(20_000)]) {
   test(`no order: ${text.slice(0, 12)}`, async () => {
     const { read } = await setting();

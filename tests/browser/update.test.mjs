@@ -1,8 +1,10 @@
 // The update helper in real Chromium: a new release is noticed, announced, and applied when its user says so.
 
 import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
-import { DEADLINE, becomes, check, phase, reach, runs, stage, style, tab, toast } from "./update_stage.mjs";
+import { DEADLINE, becomes, check, phase, reach, runs, settle, stage, style, tab, toast } from "./update_stage.mjs";
 
 test("a new release is announced, and a click runs it after one reload", DEADLINE, async (t) => {
   const { deploy, profile, url, hashes } = await stage(t);
@@ -184,4 +186,48 @@ test("a Korean page has a Korean toast", DEADLINE, async (t) => {
   assert.equal(await page.locator("slipway-toast").getAttribute("lang"), "ko");
   await page.getByRole("button", { name: "업데이트", exact: true }).click();
   await becomes(page, "2");
+});
+
+/** A page with nothing but the helper and these options, written as JavaScript. */
+async function bare(t, options, prepare = async () => {}) {
+  const set = await stage(t);
+  const script = `import init, { start } from "./slipway_update.js"; await init(); window.updates = start(${options});`;
+  for (const name of ["1", "2"]) {
+    const page = `<!doctype html><body data-release="${name}"><script src="manifest-hash.js"></script><script type="module">${script}</script>`;
+    writeFileSync(join(set.folder, name, "bare.html"), page);
+  }
+  const page = await (await set.profile()).newPage();
+  await prepare(page);
+  await page.goto(`${set.url}/bare.html`);
+  await page.waitForFunction(() => window.updates);
+  await settle(page);
+  set.deploy("2");
+  await check(page);
+  return page;
+}
+
+test("an error in the application's own callback does not stop the helper", DEADLINE, async (t) => {
+  const page = await bare(t, `{ onState() { throw new Error("mine"); } }`);
+  await reach(page, "ready");
+  assert.equal(await toast(page), "ready");
+});
+
+test("without service workers a click reloads plainly", DEADLINE, async (t) => {
+  const none = () => Object.defineProperty(Navigator.prototype, "serviceWorker", { value: undefined });
+  const page = await bare(t, "{}", (page) => page.addInitScript(none));
+  await reach(page, "ready");
+  assert.doesNotMatch(await page.locator("slipway-toast p").textContent(), /typed/, "nothing keeps what is typed here");
+  await page.getByRole("button", { name: "Update" }).click();
+  await becomes(page, "2");
+});
+
+test("an application with its own toast gets none", DEADLINE, async (t) => {
+  const page = await bare(t, "{ toast: false }");
+  await reach(page, "ready");
+  assert.equal(await toast(page), null);
+});
+
+test("options of the wrong type count as absent", DEADLINE, async (t) => {
+  const page = await bare(t, "{ serviceWorker: 7, versionUrl: null, publicKeys: 'x', labels: 1, checkEveryMs: '1', onState: {} }");
+  await reach(page, "ready");
 });

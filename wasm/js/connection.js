@@ -40,7 +40,13 @@ export function connection(options, tell, obey) {
     disconnect,
     connect() {
       disconnect();
-      const opened = new WebSocket(options.socket, "sw-force-refresh.v1");
+      let opened;
+      try {
+        opened = new WebSocket(options.socket, "sw-force-refresh.v1");
+      } catch {
+        // A page's policy may forbid the address; another attempt later does no harm.
+        return tell("closed");
+      }
       socket = opened;
       // A socket that was given up has nothing to say any more.
       const on = (name, listen) => opened.addEventListener(name, (event) => opened === socket && listen(event));

@@ -80,7 +80,15 @@ export function start(given) {
     },
   };
 
-  begin({ perform: (code, count, name) => perform[ACTIONS[code]](count, name) }, running, options.interval,
+  // An error must not fly through the machine, which could not go on; the application's own belong to the application.
+  const obeyed = (code, count, name) => {
+    try {
+      perform[ACTIONS[code]](count, name);
+    } catch (error) {
+      console.error(error);
+    }
+  };
+  begin({ perform: obeyed }, running, options.interval,
     document.hidden, memory.canRemember);
   memory.remind((kind, text, count) => remind(kind, kind ? number(text) : hashNumber(text), count));
   document.addEventListener("visibilitychange", () => tell("hidden", +document.hidden));
