@@ -1,7 +1,7 @@
 //! One hash runs through all tools. A single wrong digit in `version.json` must be refused by each of its readers.
 //!
 //! The reader in the browser is tried in `tests/browser`, where an event for a hash that is not served reloads nothing.
-#![allow(clippy::unwrap_used, reason = "a helper that fails, fails its test")]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails, fails its test")]
 
 use std::fs;
 
