@@ -14,7 +14,8 @@ import { STEP, until } from "./until.mjs";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
-const FOLDER = join(TARGET, "demo");
+const IS_OPEN = process.argv.includes("--open");
+const FOLDER = join(TARGET, IS_OPEN ? "demo-open" : "demo");
 const RECIPIENT = "Busan Cold Storage Co.";
 const NOTE = "Gate 4, ring twice. Frozen goods: keep below -18 °C.";
 
@@ -227,7 +228,7 @@ try {
   rmSync(FOLDER, { recursive: true, force: true });
   mkdirSync(FOLDER, { recursive: true });
   const world = await serve(0);
-  await (process.argv.includes("--open") ? open(world) : demo(world));
+  await (IS_OPEN ? open(world) : demo(world));
   leave(0);
 } catch (error) {
   if (!isLeaving) process.stderr.write(`demo: ${error instanceof Mismatch ? error.message : (error.stack ?? error)}\n`);

@@ -7,7 +7,7 @@
 const TEXTS = {
   en: {
     ready: ["Update available", "A new version is ready."],
-    ordered: ["Important update", "This page refreshes by itself in a moment."],
+    ordered: ["Important update", "This page refreshes by itself shortly."],
     applying: ["Updating…", "One moment, please."],
     failed: ["The update did not work", "You can go on working and try again at any time."],
     kept: "What you have typed is kept.",
@@ -45,6 +45,7 @@ box-shadow:var(--slipway-toast-shadow,0 1px 2px rgb(16 24 40/.08),0 12px 32px rg
 animation:rise .24s cubic-bezier(.2,.8,.3,1)}
 svg{width:36px;height:36px;padding:8px;border-radius:10px;color:var(--slipway-toast-accent,#1550c0);
 background:var(--slipway-toast-tint,#e8f0fe);grid-row:span 2}
+.failed svg{color:var(--slipway-toast-alert,#9a4a00);background:var(--slipway-toast-alert-tint,#fdecd9)}
 .busy svg{animation:turn 1.1s linear infinite}
 h2{margin:0;font:inherit;font-weight:650;font-size:15px}
 p{margin:2px 0 0;color:var(--slipway-toast-muted,#4a5568);word-break:keep-all;overflow-wrap:anywhere}
@@ -63,6 +64,7 @@ button:focus-visible{outline:3px solid var(--slipway-toast-focus,#1550c0);outlin
 @media (prefers-color-scheme:dark){:host([dark]) section{color:var(--slipway-toast-color,#eef2f8);background:var(--slipway-toast-background,#1c2430);
 border-color:var(--slipway-toast-border,#364254)}:host([dark]) :is(p,button){color:var(--slipway-toast-muted,#b6c2d2)}
 :host([dark]) svg{color:var(--slipway-toast-accent,#8db4ff);background:var(--slipway-toast-tint,#26354d)}
+:host([dark]) .failed svg{color:var(--slipway-toast-alert,#ffb877);background:var(--slipway-toast-alert-tint,#4a3418)}
 :host([dark]) button:hover{background:var(--slipway-toast-hover,#2a3546)}
 :host([dark]) button.main{background:var(--slipway-toast-accent,#8db4ff);color:var(--slipway-toast-on-accent,#0d1a33)}
 :host([dark]) button:focus-visible{outline-color:var(--slipway-toast-focus,#8db4ff)}}
@@ -112,7 +114,7 @@ function fill([title, sentence], texts, language, name, update, later) {
   // Dark only where the page itself is: a dark toast on a light page would look like somebody else's.
   host.toggleAttribute("dark", getComputedStyle(document.documentElement).colorScheme.includes("dark"));
   host.dataset.toast = name;
-  section.className = name === "applying" ? "busy" : "";
+  section.className = name === "applying" ? "busy" : name;
   section.setAttribute("aria-label", texts.region);
   section.onkeydown = (event) => {
     if (event.key === "Escape" && name !== "applying") later();
