@@ -16,11 +16,12 @@ async function ordered(t, { query = "", names = ["1", "2"], server = {}, prepare
     await played.prepare(page);
     await prepare(page);
   };
-  const page = await tab(await set.profile(), set.url + query, { prepare: prepareBoth });
+  const context = await set.profile();
+  const page = await tab(context, set.url + query, { prepare: prepareBoth });
   await until(() => played.hellos.length > 0, () => "a hello");
   await page.locator("[name=recipient]").fill(TYPED);
   const order = (changes, header) => key.sign({ manifest_hash: set.hashes[2], ...changes }, header);
-  return { ...set, page, hub: played, order };
+  return { ...set, context, page, hub: played, order };
 }
 
 const field = (page) => page.locator("[name=recipient]").inputValue();
@@ -34,6 +35,25 @@ test("a critical order runs the release after one reload, and unsaved input surv
   await until(() => hub.hellos.at(-1).hash === hashes[2], () => "a hello of the new release");
   assert.equal(hub.hellos.at(-1).client, hub.hellos[0].client, "the hub must see the same client come back");
   assert.deepEqual(hub.acks.map(({ state }) => state), ["received", "updating"]);
+});
+
+test("two tabs and a hidden one follow one order, with one reload each", DEADLINE, async (t) => {
+  const { context, url, page, hub: first, order, deploy } = await ordered(t);
+  const others = [hub(), hub()];
+  const pages = [page];
+  for (const { prepare } of others) pages.push(await tab(context, url, { prepare, isControlled: false }));
+  await pages[1].evaluate(() => {
+    Object.defineProperty(document, "hidden", { get: () => true });
+    document.dispatchEvent(new Event("visibilitychange"));
+  });
+  for (const { hellos } of others) await until(() => hellos.length > 0, () => "a hello");
+  deploy("2");
+  const text = await order();
+  for (const one of [first, ...others]) one.send(text);
+  for (const each of pages) await becomes(each, "2");
+  for (const each of pages) await settle(each);
+  assert.deepEqual(pages.map(({ navigations }) => navigations), [1, 1, 1]);
+  assert.equal(await field(page), TYPED);
 });
 
 test("without the hook the unsaved input is lost", DEADLINE, async (t) => {

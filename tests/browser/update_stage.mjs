@@ -11,6 +11,9 @@ import { STEP, until } from "./until.mjs";
 
 export { until };
 
+/** A tab in the background draws no frames, so pages are asked by time. */
+const POLL = { ...STEP, polling: 50 };
+
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 
 /** A step that neither happens nor fails by then hangs. */
@@ -68,11 +71,11 @@ export async function tab(context, url, { isControlled = true, prepare = async (
   page.on("domcontentloaded", () => (page.navigations += 1));
   await prepare(page);
   await page.goto(url);
-  await page.waitForFunction(() => window.updates, null, STEP);
+  await page.waitForFunction(() => window.updates, null, POLL);
   await page.evaluate(async () => void (await navigator.serviceWorker.ready));
   if (isControlled) {
     await page.reload();
-    await page.waitForFunction(() => window.updates && navigator.serviceWorker.controller, null, STEP);
+    await page.waitForFunction(() => window.updates && navigator.serviceWorker.controller, null, POLL);
   }
   await settle(page);
   page.navigations = 0;
@@ -84,7 +87,7 @@ export const phase = (page) => page.evaluate(() => window.updates.state().phase)
 
 /** Waits until the helper is in one of these phases. */
 export const reach = (page, ...phases) =>
-  page.waitForFunction((phases) => phases.includes(window.updates?.state().phase), phases, STEP);
+  page.waitForFunction((phases) => phases.includes(window.updates?.state().phase), phases, POLL);
 
 /** Waits until the helper has nothing under way. */
 export const settle = (page) => reach(page, "idle", "ready", "failed");
@@ -100,7 +103,7 @@ export const runs = (page) => page.locator("body").getAttribute("data-release");
 
 /** Waits until the page runs this release. */
 export async function becomes(page, name) {
-  await page.waitForFunction((name) => document.body?.dataset.release === name && window.updates, name, STEP);
+  await page.waitForFunction((name) => document.body?.dataset.release === name && window.updates, name, POLL);
 }
 
 /** The toast that is shown now, or null. */

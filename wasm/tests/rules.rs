@@ -95,6 +95,26 @@ fn an_order_is_acted_upon_once() {
 }
 
 #[test]
+fn an_order_is_noted_before_the_reload_that_it_asks_for() {
+    let target = Version::new(OTHER);
+    let mut state = page(|_| ());
+    let mut actions = Vec::new();
+    for event in [
+        Event::Version(1, target),
+        Event::UpdateDone(1, true),
+        order(|_| ()),
+        Event::Version(2, target),
+        Event::Timer(Timer::Order),
+        Event::Flushed(true),
+    ] {
+        (state, actions) = step(state, &event, now(0));
+    }
+    let noted = actions.iter().position(|action| *action == Action::NoteDone(Id::new(7).unwrap()));
+    let reloaded = actions.iter().position(|action| *action == Action::NoteAndReload);
+    assert!(noted.is_some() && noted < reloaded, "{actions:?}");
+}
+
+#[test]
 fn a_fourth_reload_within_an_hour_is_one_too_many() {
     let minutes_ago = |minutes: u64| (NOW_S - minutes * 60) * 1_000;
     for (minutes, answer) in

@@ -98,7 +98,7 @@ fn activate(state: &mut State, application: Application, now: Now, actions: &mut
 fn reload(state: &mut State, application: Application, now: Now, actions: &mut Vec<Action>) {
     actions.push(Action::DropTimer(Timer::ActivateOverdue));
     let is_by_order = application.cause == Cause::Order;
-    if is_by_order && !refresh::note_reload(state, now) {
+    if is_by_order && !refresh::note_reload(state, now, actions) {
         return give_up(state, Fault::Reload, actions);
     }
     state.application = Some(Application { stage: Stage::Reloading, ..application });

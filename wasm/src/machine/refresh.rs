@@ -194,13 +194,14 @@ pub(super) fn gave_up(state: &mut State, fault: Fault, actions: &mut Vec<Action>
 }
 
 /// Takes the reload by order into the memory; false if this tab must not reload by itself.
-pub(super) fn note_reload(state: &mut State, now: Now) -> bool {
+pub(super) fn note_reload(state: &mut State, now: Now, actions: &mut Vec<Action>) -> bool {
     let Some(pursuit) = &state.order else { return false };
     if !state.can_remember || order::is_spent(&state.memory, pursuit.target, now.ms) {
         return false;
     }
     keep_latest(&mut state.memory.reloaded, pursuit.target);
     keep_latest(&mut state.memory.done, pursuit.order.id);
+    actions.push(Action::NoteDone(pursuit.order.id));
     keep_latest(&mut state.memory.reload_times_ms, now.ms);
     true
 }
