@@ -56,6 +56,9 @@ impl FromStr for HttpAddress {
         if uri.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             return Err(HttpAddressError::Secret);
         }
+        if uri.host().is_none_or(str::is_empty) {
+            return Err(shape());
+        }
         match uri.scheme_str() {
             Some("http") => Ok(HttpAddress(Arc::new(uri))),
             Some("https") => Err(HttpAddressError::Tls(text.to_owned())),
@@ -89,7 +92,7 @@ mod tests {
         let parse = |text: &str| text.parse::<HttpAddress>().unwrap_err();
         assert_eq!(parse("https://a/v.json"), HttpAddressError::Tls("https://a/v.json".into()));
         assert_eq!(parse("http://user:secret@a/"), HttpAddressError::Secret);
-        for text in ["", "a", "/x", "ftp://a", "127.0.0.1:9090", "http://"] {
+        for text in ["", "a", "/x", "ftp://a", "127.0.0.1:9090", "http://", "http://:80/"] {
             assert_eq!(parse(text), HttpAddressError::Shape(text.into()));
         }
     }

@@ -1,13 +1,20 @@
 //! A hub as its publishers see it: calls go out, typed answers come back.
 
+use std::time::{Duration, Instant};
+
 use hyper::{Method, StatusCode};
 use ulid::Ulid;
 
 use crate::api::{Accepted, Denied, EventStatus, Status};
 use crate::error::Error;
-use crate::http::{Call, exchange};
+use crate::http::{Answer, Call, HttpError, exchange};
 use crate::http_address::HttpAddress;
 use crate::wire::SUBPROTOCOL;
+
+/// A hub that is lost while it is offered an event is given this long to restart.
+const RESTART_LIMIT: Duration = Duration::from_secs(10);
+/// Between two offers to a hub that was lost.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// A hub to talk to.
 #[derive(Clone, Debug)]
@@ -63,21 +70,24 @@ impl HubClient {
 
     /// Offers a signed event.
     pub(crate) async fn publish(&self, id: Ulid, jws: &str) -> Result<PublishAnswer, Error> {
-        /// A broken answer is asked for again: the hub knows an event that it has accepted.
-        const TRIES: u32 = 3;
-        let mut tries = 0;
+        let mut lost_since = None;
         let answer = loop {
-            tries += 1;
-            match exchange(&self.call(Method::POST, "/v1/events", jws.to_owned())).await {
+            let source = match exchange(&self.call(Method::POST, "/v1/events", jws.to_owned())).await {
+                // A proxy that answers for a lost hub tells nothing about the event.
+                Ok(answer) if lost_since.is_some() && !is_of_a_hub(&answer) => {
+                    HttpError::Answer("something else answers in the hub's place".to_owned())
+                }
                 Ok(answer) => break answer,
-                Err(source) if source.is_before_sending() && tries == 1 => {
+                Err(source) if source.is_before_sending() && lost_since.is_none() => {
                     return Err(Error::HubUnreachable { hub: self.address.clone(), source });
                 }
-                Err(source) if tries == TRIES => {
-                    return Err(Error::Uncertain { hub: self.address.clone(), id, source });
-                }
-                Err(_) => {}
+                Err(source) => source,
+            };
+            // The hub knows an event that it has accepted, so offering it again is safe.
+            if lost_since.get_or_insert_with(Instant::now).elapsed() > RESTART_LIMIT {
+                return Err(Error::Uncertain { hub: self.address.clone(), id, source });
             }
+            tokio::time::sleep(RETRY_PAUSE).await;
         };
         if answer.status.is_success() {
             let accepted = serde_json::from_slice(&answer.body);
@@ -112,5 +122,53 @@ impl HubClient {
 
     fn call<'a>(&'a self, method: Method, path: &'a str, body: String) -> Call<'a> {
         Call { method, address: &self.address, path: Some(path), token: self.token.as_deref(), body }
+    }
+}
+
+/// Whether the answer to an offer has one of the two shapes that a hub gives it.
+fn is_of_a_hub(answer: &Answer) -> bool {
+    serde_json::from_slice::<Accepted>(&answer.body).is_ok()
+        || serde_json::from_slice::<Denied>(&answer.body).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::{Accepted, Error, HubClient, PublishAnswer, Ulid};
+
+    /// Takes one request per answer and gives that answer; an empty one breaks the connection.
+    async fn fake_hub(answers: Vec<String>) -> HubClient {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            for answer in answers {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                assert!(stream.read(&mut [0; 4096]).await.unwrap() > 0);
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        HubClient::new(address.parse().unwrap(), None)
+    }
+
+    fn answer(status: &str, body: &str) -> String {
+        format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+    }
+
+    #[tokio::test]
+    async fn an_event_whose_answer_was_lost_is_offered_until_the_hub_is_back() {
+        let accepted = Accepted { id: Ulid::nil(), seq: 7, is_new: false };
+        let taken = answer("200 OK", &serde_json::to_string(&accepted).unwrap());
+        let from_a_proxy = answer("502 Bad Gateway", "<h1>Bad Gateway</h1>");
+        let hub = fake_hub(vec![String::new(), from_a_proxy, String::new(), taken]).await;
+        let answered = hub.publish(Ulid::nil(), "jws").await.unwrap();
+        assert!(matches!(answered, PublishAnswer::Accepted(found) if found == accepted));
+    }
+
+    #[tokio::test]
+    async fn a_page_in_the_hub_s_place_is_no_hub_when_nothing_was_offered_yet() {
+        let hub = fake_hub(vec![answer("502 Bad Gateway", "<h1>Bad Gateway</h1>")]).await;
+        assert!(matches!(hub.publish(Ulid::nil(), "jws").await, Err(Error::NotAHub { .. })));
     }
 }

@@ -7,7 +7,7 @@ mod stage;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use stage::{LIMIT, Stage, finish, payload, version};
+use stage::{LIMIT, Stage, finish, payload, published, version};
 use sw_force_refresh::wire::HubFrame;
 use testbed::Signal;
 
@@ -118,10 +118,8 @@ async fn a_hub_lost_during_the_wait_is_told_with_exit_3() {
     let stage = Stage::open(&[]);
     let mut client = stage.client("one", "aa").await;
     let mut send = stage.send(&["--json", "--until", "100%", "--timeout", "2s"]);
-    let sending = tokio::spawn(finish({
-        send.arg(version("bb").to_string());
-        send
-    }));
+    send.arg(version("bb").to_string());
+    let sending = published(send).await;
     client.event().await;
     stage.hub.signal(Signal::KILL).unwrap();
     let (code, lines) = sending.await.unwrap();
@@ -133,7 +131,7 @@ async fn a_hub_that_restarts_during_the_wait_does_not_end_it() {
     let mut stage = Stage::open(&[]);
     let mut client = stage.client("one", "aa").await;
     let hash = version("bb").to_string();
-    let sending = tokio::spawn(finish(stage.send(&["--json", "--until", "100%", &hash])));
+    let sending = published(stage.send(&["--json", "--until", "100%", &hash])).await;
     client.event().await;
     stage.hub.signal(Signal::KILL).unwrap();
     stage.hub.wait(LIMIT).unwrap();
@@ -149,7 +147,7 @@ async fn something_else_in_the_hub_s_place_during_the_wait_is_a_lost_hub() {
     let mut stage = Stage::open(&[]);
     let mut client = stage.client("one", "aa").await;
     let hash = version("bb").to_string();
-    let sending = tokio::spawn(finish(stage.send(&["--json", "--until", "100%", "--timeout", "3s", &hash])));
+    let sending = published(stage.send(&["--json", "--until", "100%", "--timeout", "3s", &hash])).await;
     client.event().await;
     stage.hub.signal(Signal::KILL).unwrap();
     stage.hub.wait(LIMIT).unwrap();
@@ -167,7 +165,7 @@ async fn a_hub_that_forgot_the_update_is_told_with_exit_3() {
     let mut stage = Stage::open(&[]);
     let mut client = stage.client("one", "aa").await;
     let hash = version("bb").to_string();
-    let sending = tokio::spawn(finish(stage.send(&["--json", "--until", "100%", &hash])));
+    let sending = published(stage.send(&["--json", "--until", "100%", &hash])).await;
     client.event().await;
     stage.hub.signal(Signal::KILL).unwrap();
     stage.hub.wait(LIMIT).unwrap();

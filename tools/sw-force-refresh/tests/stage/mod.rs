@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -321,4 +321,22 @@ pub(crate) async fn finish(mut command: Command) -> (i32, Vec<Value>) {
             .unwrap_or_else(|_| panic!("no JSON: {line}\n{}", String::from_utf8_lossy(&stderr)))
     });
     (status.code().unwrap(), lines.collect())
+}
+
+/// Starts a `send --json` and returns once it has told that the hub took the update; the handle gives its end.
+pub(crate) async fn published(mut command: Command) -> tokio::task::JoinHandle<(i32, Vec<Value>)> {
+    let (told, heard) = std::sync::mpsc::channel();
+    let sending = tokio::task::spawn_blocking(move || {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let mut stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut text = String::new();
+        stdout.read_line(&mut text).unwrap();
+        told.send(text.contains("\"published\"")).unwrap();
+        stdout.read_to_string(&mut text).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        (child.wait().unwrap().code().unwrap(), lines)
+    });
+    let is_published = tokio::task::spawn_blocking(move || heard.recv_timeout(LIMIT).unwrap());
+    assert!(is_published.await.unwrap(), "the first line is not that of a publication");
+    sending
 }
