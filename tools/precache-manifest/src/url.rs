@@ -5,6 +5,8 @@
 //! these four are encoded, besides what the URL parser would drop: tabs and line breaks anywhere, spaces and controls
 //! at both ends (<https://url.spec.whatwg.org/#concept-basic-url-parser>, steps 1 to 3). The rest is left to it.
 
+use std::borrow::Cow;
+
 /// The URL of the file at `path`, which uses `/` between folders.
 pub fn encode(path: &str) -> String {
     let is_trimmed = |character: char| character <= ' ';
@@ -43,14 +45,20 @@ pub fn decode(url: &str) -> Option<String> {
 }
 
 /// The bytes by which two spellings of one URL are equal.
-pub(crate) fn comparable(url: &str) -> Vec<u8> {
+pub(crate) fn comparable(url: &str) -> Cow<'_, [u8]> {
     let end = url.find(['?', '#']).unwrap_or(url.len());
     let (path, rest) = url.split_at(end);
-    let mut bytes = percent_decoded(path.strip_prefix("./").unwrap_or(path));
-    // No decoded name contains this byte, so a name with an encoded `?` never equals a name with a query.
-    bytes.push(0);
-    bytes.extend_from_slice(rest.as_bytes());
-    bytes
+    let path = path.strip_prefix("./").unwrap_or(path);
+    if rest.is_empty() && !path.contains('%') {
+        return Cow::Borrowed(path.as_bytes());
+    }
+    let mut bytes = percent_decoded(path);
+    if !rest.is_empty() {
+        // No decoded name contains this byte, so a name with an encoded `?` never equals a name with a query.
+        bytes.push(0);
+        bytes.extend_from_slice(rest.as_bytes());
+    }
+    Cow::Owned(bytes)
 }
 
 fn percent_decoded(text: &str) -> Vec<u8> {
