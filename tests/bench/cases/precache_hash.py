@@ -17,7 +17,7 @@ def cases(place: Place) -> list[Case]:
     """Every case; in a smoke run on a tree of 24 files."""
     large = Tree(place, "large", 24 if place.is_smoke else 10_000, 1_000_000 if place.is_smoke else 1_147_000_000)
     usual = Tree(place, "usual", 24 if place.is_smoke else 300, 1_000_000 if place.is_smoke else 28_000_000)
-    return [workbox(large), usual_app(usual), sha256(large), blake3(large), one_pass(large), ngsw(large)]
+    return [workbox(large), usual_app(usual), sha256(large), blake3(large), one_pass(large, "sha256"), one_pass(large, "sha384"), ngsw(large)]
 
 
 class Tree:
@@ -108,13 +108,17 @@ def blake3(tree: Tree) -> Case:
     return Case(f"blake3 sums, {tree.title}", tree.prepare, [ours, peer], [Target(WALL, OURS, ["xargs b3sum"], 1.25, 1.05)])
 
 
-def one_pass(tree: Tree) -> Case:
-    """Revision and integrity together, against the two passes that give them singly."""
-    both = tree.ours("md5 + sha384", "--format", "workbox", "--integrity", "sha384")
+def one_pass(tree: Tree, integrity: str) -> Case:
+    """Revision and integrity together, against the two passes that give them singly: what is saved is one reading.
+
+    A reading costs about a quarter of a second of CPU here, so the limit can only be kept while both digests together
+    cost less than eight readings. SHA-384, for which x86 has no instruction, is at that edge.
+    """
+    both = tree.ours(f"md5 + {integrity}", "--format", "workbox", "--integrity", integrity)
     md5 = tree.ours("md5", "--format", "workbox")
-    sha384 = tree.ours("sha384", "--format", "sums", "--hash", "sha384")
-    targets = [Target(CPU, both.name, [md5.name, sha384.name], 0.90, 0.80)]
-    return Case(f"integrity in one pass, {tree.title}", tree.prepare, [both, md5, sha384], targets)
+    single = tree.ours(integrity, "--format", "sums", "--hash", integrity)
+    targets = [Target(CPU, both.name, [md5.name, single.name], 0.90, 0.80)]
+    return Case(f"{integrity} integrity in one pass, {tree.title}", tree.prepare, [both, md5, single], targets)
 
 
 def ngsw(tree: Tree) -> Case:
