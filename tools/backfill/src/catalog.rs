@@ -1,0 +1,105 @@
+//! Reads what the catalog says: the server, the table with its columns, keys and triggers.
+
+use serde::Deserialize;
+
+use crate::postgres::{DatabaseError, Session};
+use crate::sql::literal;
+use crate::target::Table;
+
+/// The server and who we are on it.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Server {
+    /// `server_version_num`.
+    pub version_num: u32,
+    /// The version as people write it.
+    pub version: String,
+    /// Identifies the cluster, standbys included; `None` when it may not be asked.
+    pub system_identifier: Option<String>,
+    /// Whether it is a standby.
+    pub is_standby: bool,
+    /// Whether the role sees what other sessions do.
+    pub sees_all: bool,
+    /// Whether the schema of our state is there.
+    pub has_state: bool,
+    /// Whether the role may create it.
+    pub may_create: bool,
+    /// The role.
+    pub role: String,
+    /// Whether autovacuum is on.
+    pub autovacuum: bool,
+}
+
+const SERVER: &str = "
+select current_setting('server_version_num')::int as version_num,
+       split_part(current_setting('server_version'), ' ', 1) as version,
+       case when has_function_privilege('pg_catalog.pg_control_system()', 'execute')
+            then (select system_identifier::text from pg_control_system()) end as system_identifier,
+       pg_is_in_recovery() as is_standby,
+       coalesce((select rolsuper from pg_roles where rolname = current_user), false)
+           or pg_has_role(current_user, 'pg_read_all_stats', 'usage') as sees_all,
+       to_regclass('backfill.layout') is not null as has_state,
+       has_database_privilege(current_database(), 'create') as may_create,
+       current_user::text as role,
+       current_setting('autovacuum')::bool as autovacuum";
+
+/// Asks the server about itself.
+///
+/// # Errors
+/// Those of the session.
+pub async fn server(session: &mut Session) -> Result<Server, DatabaseError> {
+    let mut found = session.read::<Server>(SERVER).await?;
+    found.pop().ok_or_else(|| DatabaseError::Row("the server says nothing about itself".to_owned()))
+}
+
+/// Asks for a table; `None` when there is none of this name. `name` is quoted where it must be.
+///
+/// # Errors
+/// Those of the session.
+pub async fn table(session: &mut Session, name: &str) -> Result<Option<Table>, DatabaseError> {
+    let query = TABLE.replace("{name}", &literal(name));
+    Ok(session.read::<Table>(&query).await?.pop())
+}
+
+const TABLE: &str = "
+select c.oid::int8 as oid, n.nspname::text as schema, c.relname::text as table, c.relkind::text as kind,
+       coalesce(nullif(c.relpages, 0), pg_relation_size(c.oid) / current_setting('block_size')::int8)::int8 as blocks,
+       c.reltuples::float8 as rows,
+       case when c.relkind = 'p' then (select coalesce(sum(pg_table_size(relid)), 0) from pg_partition_tree(c.oid))
+            else pg_table_size(c.oid) end::int8 as heap_bytes,
+       case when c.relkind = 'p' then (select coalesce(sum(pg_indexes_size(relid)), 0) from pg_partition_tree(c.oid))
+            else pg_indexes_size(c.oid) end::int8 as index_bytes,
+       pg_relation_filenode(c.oid)::int8 as file_node,
+       has_table_privilege(c.oid, 'select') as can_select,
+       row_security_active(c.oid) as is_row_secured,
+       (select json_agg(json_build_object(
+            'name', a.attname, 'number', a.attnum, 'type_name', format_type(a.atttypid, a.atttypmod),
+            'is_not_null', a.attnotnull, 'is_generated', a.attgenerated <> '',
+            'is_always_identity', a.attidentity = 'a',
+            'is_partition_key', exists (select from pg_partitioned_table p
+                where p.partrelid = c.oid and a.attnum = any (p.partattrs::int2[])),
+            'can_update', has_column_privilege(c.oid, a.attnum, 'update'),
+            'correlation', (select max(s.correlation) from pg_stats s where s.schemaname = n.nspname
+                and s.tablename = c.relname and s.attname = a.attname)) order by a.attnum)
+        from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped) as columns,
+       coalesce((select json_agg(json_build_object(
+            'name', ic.relname, 'is_primary', i.indisprimary, 'is_unique', i.indisunique,
+            'is_valid', i.indisvalid and i.indisready, 'is_immediate', i.indimmediate,
+            'is_partial', i.indpred is not null, 'is_btree', am.amname = 'btree',
+            'columns', (select json_agg(json_build_object(
+                'name', a.attname, 'is_descending', (i.indoption[k.place - 1] & 1) = 1,
+                'has_default_operators', oc.opcdefault,
+                'collation', case when i.indcollation[k.place - 1] not in (0, a.attcollation)
+                    then (select format('%I.%I', cn.nspname, co.collname) from pg_collation co
+                          join pg_namespace cn on cn.oid = co.collnamespace
+                          where co.oid = i.indcollation[k.place - 1]) end) order by k.place)
+                from unnest(i.indkey::int2[]) with ordinality k (number, place)
+                join pg_opclass oc on oc.oid = i.indclass[k.place - 1]
+                left join pg_attribute a on a.attrelid = c.oid and a.attnum = k.number and k.number > 0
+                where k.place <= i.indnkeyatts)) order by ic.relname)
+        from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
+        where i.indrelid = c.oid), '[]') as indexes,
+       coalesce((select json_agg(t.tgname order by t.tgname) from pg_trigger t
+        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('O', 'A')
+          and (t.tgtype & 1) = 1 and (t.tgtype & 2) = 2 and (t.tgtype & 16) = 16), '[]') as before_update
+from pg_class c join pg_namespace n on n.oid = c.relnamespace
+where c.oid = to_regclass({name})";

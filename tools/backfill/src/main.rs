@@ -1,0 +1,5 @@
+//! Entry point of `backfill`.
+
+fn main() -> std::process::ExitCode {
+    release_common::run(backfill::run)
+}
