@@ -15,6 +15,7 @@ pub mod spec;
 pub mod sql;
 pub mod sqlstate;
 pub mod state;
+pub mod statements;
 pub mod target;
 
 mod catalog;
