@@ -106,6 +106,12 @@ pub enum Error {
     /// The system gave no free port.
     #[error("cannot find a free port")]
     Port(#[source] io::Error),
+    /// Another process has taken the port that was free when it was chosen.
+    #[error("{program}: another process has taken its port")]
+    PortTaken {
+        /// The program that was to listen.
+        program: String,
+    },
     /// The text is not a setting.
     #[error("{text}: a setting is NAME=VALUE")]
     Setting {

@@ -6,12 +6,15 @@ use crate::error::Error;
 
 /// Between the choice and the program's own bind another process may take the port.
 const ATTEMPTS: usize = 5;
+/// What programs print of `EADDRINUSE`.
+pub(crate) const TAKEN: &str = "Address already in use";
 
 /// Starts something on a free port, and on another one if that was taken meanwhile.
 pub(crate) fn on_free_port<T>(mut start: impl FnMut(u16) -> Result<T, Error>) -> Result<T, Error> {
     for _ in 1..ATTEMPTS {
         match start(free_port()?) {
-            Err(Error::Ended { output, .. }) if output.contains("Address already in use") => {}
+            Err(Error::PortTaken { .. }) => {}
+            Err(Error::Ended { output, .. }) if output.contains(TAKEN) => {}
             started => return started,
         }
     }

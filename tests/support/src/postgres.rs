@@ -1,5 +1,6 @@
 //! A scratch PostgreSQL cluster, reached over loopback TCP and over a socket in its folder, that trusts everybody.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -117,6 +118,11 @@ impl Postgres {
     /// The port, which stays the same when it is started again.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The address of its port.
+    pub fn address(&self) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, self.port).into()
     }
 
     /// The folder of its socket, which may stand for the host in a connection string.

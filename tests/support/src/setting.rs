@@ -23,6 +23,11 @@ impl Setting {
     pub(crate) fn quoted(&self) -> String {
         format!("{} = '{}'\n", self.name, self.value.replace('\'', "''"))
     }
+
+    /// As `pgbouncer.ini` has it: the value to the end of the line.
+    pub(crate) fn plain(&self) -> String {
+        format!("{} = {}\n", self.name, self.value)
+    }
 }
 
 impl FromStr for Setting {
