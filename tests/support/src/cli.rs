@@ -10,10 +10,13 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::chromium::Chromium;
+use crate::distribution::Distribution;
 use crate::error::Error;
 use crate::owner::{Owner, Watch};
+use crate::postgres::{Postgres, PostgresOptions};
 use crate::program::Program;
 use crate::readiness::Ready;
+use crate::setting::Setting;
 use crate::site::{Site, SiteOptions};
 
 /// Start a real program and keep it for as long as its owner lives
@@ -52,6 +55,18 @@ enum Command {
         /// Write one JSON line per request to this file
         #[arg(long, value_name = "FILE")]
         log: Option<PathBuf>,
+    },
+    /// A PostgreSQL cluster with the superuser postgres; "url" is the address of its database
+    Postgres {
+        /// Whose programs to run
+        #[arg(long, value_enum, default_value_t)]
+        distribution: Distribution,
+        /// A setting of postgresql.conf
+        #[arg(long, value_name = "NAME=VALUE")]
+        set: Vec<Setting>,
+        /// Make this database
+        #[arg(long, value_name = "NAME")]
+        database: Option<String>,
     },
     /// Any program; "line" is the line that told its readiness. {scratch} in arguments is its scratch folder
     Run(Run),
@@ -97,6 +112,10 @@ impl Command {
         match self {
             Self::Chromium { flags } => chromium(&flags, owner),
             Self::Http { root, port, spa, log } => http(&SiteOptions { root, port, is_spa: spa, log }, owner),
+            Self::Postgres { distribution, set, database } => {
+                let options = PostgresOptions { distribution, settings: set, ..PostgresOptions::default() };
+                postgres(&options, database.as_deref(), owner)
+            }
             Self::Run(run) => run.start(owner),
         }
     }
@@ -115,6 +134,16 @@ fn http(options: &SiteOptions, owner: &Watch) -> Result<Option<i32>, Error> {
     announce(&json!({"type": "ready", "program": "http", "url": site.url(), "pid": std::process::id()}))?;
     owner.outlive();
     Ok(None)
+}
+
+fn postgres(options: &PostgresOptions, database: Option<&str>, owner: &Watch) -> Result<Option<i32>, Error> {
+    let mut postgres = Postgres::start(options)?;
+    let url = database.map_or_else(|| Ok(postgres.url("postgres")), |name| postgres.create_database(name))?;
+    announce(&json!({
+        "type": "ready", "program": "postgres", "url": url, "port": postgres.port(), "socket": postgres.socket(),
+        "pid": postgres.pid(),
+    }))?;
+    Ok(postgres.postmaster().and_then(|postmaster| owner.outlive_or_end(postmaster)))
 }
 
 impl Run {

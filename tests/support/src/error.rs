@@ -45,6 +45,16 @@ pub enum Error {
         /// The last lines it printed.
         output: String,
     },
+    /// The program had one thing to do and did not.
+    #[error("{program} failed with exit code {code}; its last output:\n{output}")]
+    Failed {
+        /// The program that failed.
+        program: String,
+        /// Its exit code; 128 and more is a signal.
+        code: i32,
+        /// The last lines it printed.
+        output: String,
+    },
     /// The event did not come in time.
     #[error("{program}: waited {}s in vain for {awaited}; its last output:\n{output}", limit.as_secs_f32())]
     TimedOut {
@@ -86,6 +96,43 @@ pub enum Error {
         owner: i32,
         /// What the system said.
         source: io::Error,
+    },
+    /// The program is not on this machine.
+    #[error("{}: not installed; run: scripts/setup test", program.display())]
+    NotInstalled {
+        /// Where it was looked for.
+        program: PathBuf,
+    },
+    /// The system gave no free port.
+    #[error("cannot find a free port")]
+    Port(#[source] io::Error),
+    /// Another process has taken the port that was free when it was chosen.
+    #[error("{program}: another process has taken its port")]
+    PortTaken {
+        /// The program that was to listen.
+        program: String,
+    },
+    /// The text is not a setting.
+    #[error("{text}: a setting is NAME=VALUE")]
+    Setting {
+        /// The text as given.
+        text: String,
+    },
+    /// A program's own file could not be written.
+    #[error("{}: cannot be written", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The server refused a statement, or `psql` did not reach it.
+    #[error("{url}: {message}")]
+    Sql {
+        /// The database.
+        url: String,
+        /// What `psql` said.
+        message: String,
     },
     /// The ready line could not be printed.
     #[error("cannot print the ready line")]

@@ -2,22 +2,37 @@
 //!
 //! A test asks for a program and gets it ready to use, on a free port, with a scratch folder of its own. When the
 //! owner drops it, panics, is signalled or is killed with SIGKILL, the program, all that it started and the folder go.
-//! [`Program`] tells how; [`Chromium`] and [`Site`] are the programs known so far, and the `testbed` command offers all
-//! three to shell scripts and Node.
+//! [`Program`] tells how; [`Chromium`], [`Site`], [`Postgres`] and [`PgBouncer`] are the programs known so far, and the
+//! `testbed` command offers most of them to shell scripts and Node. A [`CutProxy`] fails the wire between two of them.
 
+mod account;
 mod chromium;
 mod cli;
+mod cluster;
+mod cut_proxy;
+mod data_folder;
+mod distribution;
 mod error;
+mod free_port;
 mod output;
 mod owner;
+mod pgbouncer;
+mod postgres;
 mod program;
+mod psql;
 mod readiness;
+mod setting;
 mod site;
 
 pub use chromium::Chromium;
 pub use cli::{Cli, run};
+pub use cut_proxy::CutProxy;
+pub use distribution::Distribution;
 pub use error::Error;
+pub use pgbouncer::PgBouncer;
+pub use postgres::{Postgres, PostgresOptions, Stop};
 pub use program::{Program, Running};
 pub use readiness::Ready;
 pub use rustix::process::Signal;
+pub use setting::Setting;
 pub use site::{Request, Site, SiteOptions};

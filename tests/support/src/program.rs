@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use crate::account::Account;
 use crate::error::Error;
 use crate::output::{Output, Waited};
 use crate::readiness::Ready;
@@ -31,6 +32,7 @@ pub struct Program {
     arguments: Vec<OsString>,
     environment: Vec<(OsString, OsString)>,
     folder: Option<PathBuf>,
+    account: Account,
     ready: Ready,
     limit: Duration,
     log: Option<PathBuf>,
@@ -44,6 +46,7 @@ impl Program {
             arguments: Vec::new(),
             environment: Vec::new(),
             folder: None,
+            account: Account::Own,
             ready: Ready::Started,
             limit: DEFAULT_LIMIT,
             log: None,
@@ -65,6 +68,12 @@ impl Program {
     /// Runs it in this folder instead of the caller's.
     pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
         self.folder = Some(folder.into());
+        self
+    }
+
+    /// Runs it as this user.
+    pub(crate) fn account(mut self, account: Account) -> Self {
+        self.account = account;
         self
     }
 
@@ -120,7 +129,8 @@ impl Program {
         Ok(running)
     }
 
-    fn name(&self) -> String {
+    /// For messages.
+    pub(crate) fn name(&self) -> String {
         let path = Path::new(&self.program);
         path.file_name().unwrap_or(&self.program).to_string_lossy().into_owned()
     }
@@ -133,7 +143,11 @@ impl Program {
 
     fn supervisor(&self, scratch: &Path) -> Command {
         let mut command = Command::new("bash");
-        command.args(["-c", SUPERVISOR, "testbed"]).arg(scratch).arg(&self.program);
+        command
+            .args(["-c", SUPERVISOR, "testbed"])
+            .arg(scratch)
+            .args(self.account.words())
+            .arg(&self.program);
         command.args(self.arguments.iter().map(|argument| with_scratch(argument, scratch)));
         command.env("HOME", scratch).env("TMPDIR", scratch);
         command.envs(self.environment.iter().map(|(name, value)| (name, with_scratch(value, scratch))));
@@ -196,6 +210,11 @@ impl Running {
     /// Every line it has printed so far, from both streams.
     pub fn output(&self) -> Vec<String> {
         self.output.lines()
+    }
+
+    /// The last lines it has printed, for an error.
+    pub(crate) fn tail(&self) -> String {
+        self.output.tail()
     }
 
     /// Waits until it has printed a line that holds `text`; a line from before the call counts.

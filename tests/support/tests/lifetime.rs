@@ -1,18 +1,18 @@
 //! Whatever happens to the owner, its program and the program's children end and the scratch folder goes.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a helper that fails, fails its test")]
 
+mod remains;
+
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::path::Path;
+use std::process::Command;
 use std::thread;
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, kill_process};
-use serde_json::Value;
 use testbed::{Program, Ready, Running, Signal};
 
-const LIMIT: Duration = Duration::from_secs(20);
+use remains::{LIMIT, Owner, Remains};
+
 /// Writes the id of a child of its own into the scratch folder, is ready, and ignores polite requests to end.
 const STUBBORN: &str =
     r#"trap '' TERM; sleep 600 & echo $! > "$TMPDIR/child"; echo ready; while :; do wait; done"#;
@@ -21,49 +21,14 @@ fn stubborn() -> Program {
     Program::new("bash").args(["-c", STUBBORN]).ready(Ready::Line("ready".to_owned()))
 }
 
-/// Everything that must be gone afterwards.
-struct Remains {
-    processes: Vec<i32>,
-    scratch: PathBuf,
+/// The program and its child, which must be gone afterwards.
+fn remains_of(pid: i32, scratch: &Path) -> Remains {
+    let child = fs::read_to_string(scratch.join("child")).unwrap().trim().parse().unwrap();
+    Remains::new(vec![pid, child], scratch)
 }
 
-impl Remains {
-    fn of(pid: i32, scratch: &Path) -> Self {
-        let child = fs::read_to_string(scratch.join("child")).unwrap().trim().parse().unwrap();
-        let remains = Self { processes: vec![pid, child], scratch: scratch.to_owned() };
-        assert!(remains.processes.iter().all(|&pid| is_alive(pid)), "both must run at first");
-        remains
-    }
-
-    fn of_running(running: &Running) -> Self {
-        Self::of(running.pid(), running.scratch())
-    }
-
-    fn anything(&self) -> bool {
-        self.scratch.exists() || self.processes.iter().any(|&pid| is_alive(pid))
-    }
-
-    #[track_caller]
-    fn assert_gone(&self) {
-        let deadline = Instant::now() + LIMIT;
-        while self.anything() {
-            assert!(Instant::now() < deadline, "left: {:?}, {}", self.processes, self.scratch.display());
-            thread::yield_now();
-        }
-    }
-}
-
-/// A zombie is dead, although its id still answers.
-fn is_alive(pid: i32) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
-}
-
-/// The `testbed` command as an owner that can be killed, with the stubborn program.
-struct Owner {
-    process: Child,
-    ready: Value,
-    _stdin: Option<ChildStdin>,
+fn remains_of_running(running: &Running) -> Remains {
+    remains_of(running.pid(), running.scratch())
 }
 
 impl Owner {
@@ -73,17 +38,8 @@ impl Owner {
         Self::spawn(&mut command)
     }
 
-    fn spawn(command: &mut Command) -> Self {
-        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let stdin = process.stdin.take();
-        Self { ready: serde_json::from_str(&line).unwrap(), _stdin: stdin, process }
-    }
-
     fn remains(&self) -> Remains {
-        let pid = self.ready["pid"].as_i64().unwrap().try_into().unwrap();
-        Remains::of(pid, Path::new(self.ready["scratch"].as_str().unwrap()))
+        remains_of(self.pid(), Path::new(self.ready["scratch"].as_str().unwrap()))
     }
 
     fn signal(&self, signal: Signal) {
@@ -94,7 +50,7 @@ impl Owner {
 #[test]
 fn drop_leaves_nothing() {
     let running = stubborn().start().unwrap();
-    let remains = Remains::of_running(&running);
+    let remains = remains_of_running(&running);
     drop(running);
     assert!(!remains.anything(), "drop returns only when all is gone");
 }
@@ -104,7 +60,7 @@ fn panic_leaves_nothing() {
     let (sender, receiver) = std::sync::mpsc::channel();
     let thread = thread::spawn(move || {
         let running = stubborn().start().unwrap();
-        sender.send(Remains::of_running(&running)).unwrap();
+        sender.send(remains_of_running(&running)).unwrap();
         panic!("as a failing test does");
     });
     assert!(thread.join().is_err());
@@ -135,23 +91,18 @@ fn a_signal_to_the_owner_leaves_nothing() {
 fn kill_9_of_the_supervisor_and_then_of_the_owner_leaves_nothing() {
     let mut owner = Owner::start();
     let remains = owner.remains();
-    let supervisor = parent_of(remains.processes[0]);
+    let supervisor = remains::status(remains.processes[0]).unwrap().1;
     kill_process(Pid::from_raw(supervisor).unwrap(), Signal::KILL).unwrap();
     let _ = owner.process.kill();
     remains.assert_gone();
     owner.process.wait().unwrap();
 }
 
-fn parent_of(pid: i32) -> i32 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(") ").next().unwrap().split(' ').nth(1).unwrap().parse().unwrap()
-}
-
 #[test]
 fn the_command_ends_when_its_stdin_closes() {
     let mut owner = Owner::start();
     let remains = owner.remains();
-    owner._stdin = None;
+    owner.stdin = None;
     assert_eq!(owner.process.wait().unwrap().code(), Some(0));
     remains.assert_gone();
 }
