@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
@@ -18,6 +18,8 @@ use crate::setting::Setting;
 
 /// The postmaster says so of a primary; of a standby it says "read-only connections".
 const READY: &str = "ready to accept ";
+/// After `kill -9` of a postmaster its backends need a moment to notice; until then no other may start.
+const IN_USE: &str = "pre-existing shared memory block";
 /// A fast stop writes a checkpoint, and a start may replay much.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -171,18 +173,28 @@ impl Postgres {
     fn stop_within(&mut self, stop: Stop, limit: Duration) -> Result<(), Error> {
         let Some(mut postmaster) = self.postmaster.take() else { return Ok(()) };
         // The signals of pg_ctl (<https://www.postgresql.org/docs/15/server-shutdown.html>).
-        postmaster.signal(match stop {
+        let signal = match stop {
             Stop::Fast => Signal::INT,
             Stop::Immediate => Signal::QUIT,
-        })?;
+        };
+        // One that has ended already takes no signal, and one that does not end is told below.
+        let _ = postmaster.signal(signal);
         postmaster.wait(limit).map(drop)
     }
 
     /// Starts the server on the same port and data; one that still runs is stopped as by a crash.
     pub fn start_again(&mut self) -> Result<(), Error> {
         self.stop(Stop::Immediate)?;
-        self.postmaster = Some(start_postmaster(&self.cluster)?);
-        Ok(())
+        let deadline = Instant::now() + START_LIMIT;
+        loop {
+            match start_postmaster(&self.cluster) {
+                Err(Error::Ended { output, .. }) if output.contains(IN_USE) && Instant::now() < deadline => {}
+                started => {
+                    self.postmaster = Some(started?);
+                    return Ok(());
+                }
+            }
+        }
     }
 
     /// The process, unless it is stopped.

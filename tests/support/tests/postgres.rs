@@ -5,13 +5,14 @@ mod remains;
 
 use std::env;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::thread;
 use std::time::Instant;
 
-use testbed::{Distribution, Postgres, PostgresOptions, Setting, Stop};
+use rustix::process::{Pid, kill_process};
+use testbed::{Distribution, Postgres, PostgresOptions, Setting, Signal, Stop};
 
 use remains::{LIMIT, Owner, Remains};
 
@@ -33,6 +34,13 @@ fn wait_for(postgres: &Postgres, question: &str, answer: &str) {
         assert!(Instant::now() < deadline, "{question}: {got} instead of {answer}");
         thread::yield_now();
     }
+}
+
+/// A server with all its processes; only those named must run now, since the others come and go.
+fn server_with(backends: &[i32], postmaster: i32, folder: impl Into<PathBuf>) -> Remains {
+    let mut remains = Remains::new([&[postmaster], backends].concat(), folder);
+    remains.processes.extend(children_of(postmaster));
+    remains
 }
 
 fn children_of(parent: i32) -> Vec<i32> {
@@ -100,6 +108,23 @@ fn a_crash_keeps_what_was_committed() {
 }
 
 #[test]
+fn a_server_that_was_killed_can_be_started_again() {
+    let mut postgres = Postgres::start(&PostgresOptions::default()).unwrap();
+    let asleep = ["-X", "-d", &postgres.url("postgres"), "-c", "create table kept(); select pg_sleep(600)"];
+    let mut psql = Command::new(postgres.program("psql")).args(asleep).stderr(Stdio::null()).spawn().unwrap();
+    wait_for(&postgres, "select count(*) from pg_stat_activity where wait_event = 'PgSleep'", "1");
+    kill_process(Pid::from_raw(postgres.pid()).unwrap(), Signal::KILL).unwrap();
+    postgres.start_again().unwrap();
+    assert_eq!(
+        postgres
+            .sql("postgres", "select count(*) from pg_stat_activity where wait_event = 'PgSleep'")
+            .unwrap(),
+        "0"
+    );
+    assert!(!psql.wait().unwrap().success());
+}
+
+#[test]
 fn a_standby_replays_what_its_primary_writes() {
     let primary = Postgres::start(&PostgresOptions::default()).unwrap();
     let standby = primary.standby(&[Setting::new("work_mem", "6MB")]).unwrap();
@@ -123,8 +148,7 @@ fn version_18_comes_from_npm() {
 #[test]
 fn drop_leaves_nothing() {
     let postgres = Postgres::start(&PostgresOptions::default()).unwrap();
-    let remains =
-        Remains::new([children_of(postgres.pid()), vec![postgres.pid()]].concat(), postgres.socket());
+    let remains = server_with(&[], postgres.pid(), postgres.socket());
     assert!(remains.processes.len() > 3, "the server has processes of its own");
     drop(postgres);
     assert!(!remains.anything(), "drop returns only when all is gone");
@@ -134,7 +158,7 @@ fn drop_leaves_nothing() {
 fn compute(url: &str) -> Child {
     let endless = "set application_name = 'busy'; select count(*) from generate_series(1, 1e12::bigint)";
     let psql = shared().program("psql");
-    Command::new(psql).args(["-X", "-d", url, "-c", endless]).stderr(Stdio::null()).spawn().unwrap()
+    Command::new(psql).args(["-Xq", "-d", url, "-c", endless]).stderr(Stdio::null()).spawn().unwrap()
 }
 
 #[test]
@@ -153,7 +177,7 @@ fn kill_9_of_the_owner_leaves_nothing_not_even_a_busy_backend() {
     let deadline = Instant::now() + LIMIT;
     let busy: i32 =
         std::iter::repeat_with(backend).take_while(|_| Instant::now() < deadline).flatten().next().unwrap();
-    let remains = Remains::new([children_of(owner.pid()), vec![owner.pid(), busy]].concat(), text("socket"));
+    let remains = server_with(&[busy], owner.pid(), text("socket"));
     owner.process.kill().unwrap();
     remains.assert_gone();
     owner.process.wait().unwrap();

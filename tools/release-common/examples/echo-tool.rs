@@ -1,8 +1,8 @@
-//! The smallest tool there can be; `tests/frame.rs` runs it to see what every tool inherits.
+//! The smallest tool there can be; `tests/frame.rs` and `tests/simulation.rs` run it to see what every tool inherits.
 
 use clap::{Args, Parser, Subcommand};
 use release_common::units::{ByteSize, Span};
-use release_common::{CommonArgs, Context, Exit, Failure, Outcome, Tool};
+use release_common::{CommonArgs, Context, Exit, Failure, Outcome, Tool, fault};
 
 /// Echo the options it was given
 #[derive(Parser)]
@@ -39,6 +39,10 @@ enum Command {
     Judge,
     /// Wait for a signal
     Wait,
+    /// Print three steps, each after a point where a test may end it
+    Steps,
+    /// Print the time for every line of stdin
+    Time,
 }
 
 #[derive(Args)]
@@ -84,6 +88,23 @@ fn tool(cli: Cli, ctx: &mut Context) -> Result<Outcome, Error> {
         },
         Command::Fail => Err(Error::Empty(std::io::Error::other("somebody fished"))),
         Command::Judge => Ok(Outcome::Bad),
+        Command::Steps => {
+            for step in 1..=3 {
+                fault::point("step");
+                writeln!(ctx.stdout(), "step {step}")?;
+                ctx.stdout().flush()?;
+            }
+            Ok(Outcome::Good)
+        }
+        Command::Time => {
+            for line in std::io::stdin().lines() {
+                line?;
+                let (now, is_simulated) = (ctx.clock.now(), ctx.clock.is_simulated());
+                writeln!(ctx.stdout(), "{now} simulated={is_simulated}")?;
+                ctx.stdout().flush()?;
+            }
+            Ok(Outcome::Good)
+        }
         Command::Wait => {
             let (sender, receiver) = std::sync::mpsc::channel();
             ctx.shutdown.on_request(move |signal| {

@@ -8,6 +8,11 @@ use jiff::Timestamp;
 pub trait Clock: Send + Sync {
     /// The current moment.
     fn now(&self) -> Timestamp;
+
+    /// Whether a test decides what it shows; reports say so, lest anybody take their times for real.
+    fn is_simulated(&self) -> bool {
+        false
+    }
 }
 
 /// The machine's clock.
@@ -39,5 +44,8 @@ impl FixedClock {
 impl Clock for FixedClock {
     fn now(&self) -> Timestamp {
         *self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+    fn is_simulated(&self) -> bool {
+        true
     }
 }

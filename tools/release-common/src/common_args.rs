@@ -33,6 +33,10 @@ pub struct CommonArgs {
     /// Shape of the log lines on stderr
     #[arg(long, global = true, value_name = "SHAPE", default_value = "human", hide_short_help = true)]
     pub log_format: LogFormat,
+
+    /// Take the time from this file; builds for tests only
+    #[arg(long, global = true, value_name = "FILE", hide = true)]
+    pub test_clock: Option<PathBuf>,
 }
 
 /// When to color messages.

@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
                 return Ok(command.mut_subcommand(&name, |_| configured));
             }
             let argument = command.get_arguments().find(|argument| argument.get_long() == Some(&name));
-            let is_reserved = ["config", "env", "help", "version"].contains(&name.as_str());
+            let is_reserved = ["config", "env", "help", "version", "test-clock"].contains(&name.as_str());
             let Some(argument) = argument.filter(|_| !is_reserved) else {
                 let (path, table) = (self.path.to_owned(), table_name.to_owned());
                 return Err(ConfigError::UnknownKey { path, line: self.line(offset), key: name, table });

@@ -6,12 +6,10 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use clap::{ArgMatches, Command, CommandFactory, FromArgMatches};
 use tracing_subscriber::filter::LevelFilter;
 
-use crate::clock::SystemClock;
 use crate::common_args::{CommonArgs, LogFormat};
 use crate::config::{self, ConfigError};
 use crate::console::Console;
@@ -21,6 +19,7 @@ use crate::failure::{Failure, is_broken_pipe};
 use crate::generate;
 use crate::shutdown::Shutdown;
 use crate::stdout::{ClosedOutput, ResultWriter};
+use crate::test_clock::{self, TestClockError};
 
 /// A tool's command line.
 pub trait Tool: CommandFactory + FromArgMatches {
@@ -64,9 +63,13 @@ where
             return Exit::NotStarted;
         }
     };
+    let clock = match test_clock::chosen(cli.common(), console) {
+        Ok(clock) => clock,
+        Err(error) => return report(&error, console),
+    };
     let policy = cli.closed_output();
     let stdout = Box::new(ResultWriter::new(policy));
-    let mut context = Context::new(stdout, console, Arc::new(SystemClock), shutdown);
+    let mut context = Context::new(stdout, console, clock, shutdown);
     let result = tool(cli, &mut context);
     let flushed = context.stdout().flush();
     match (result, flushed) {
@@ -142,6 +145,12 @@ impl Failure for ConfigError {
             }
             _ => None,
         }
+    }
+}
+
+impl Failure for TestClockError {
+    fn exit(&self) -> Exit {
+        Exit::NotStarted
     }
 }
 
