@@ -26,14 +26,6 @@ pub enum Error {
     /// A pipe that brought nothing.
     #[error("stdin: holds no specification")]
     EmptyStdin,
-    /// The database refused what the specification says; nothing has changed.
-    #[error("{error}")]
-    Refused {
-        /// What, and where it was written.
-        error: SpecError,
-        /// The server's words.
-        source: Box<DatabaseError>,
-    },
     /// The server cannot be used for this.
     #[error("{database}: {reason}")]
     Server {
@@ -140,7 +132,6 @@ impl Failure for Error {
             Error::Spec(_)
             | Error::SpecUnreadable { .. }
             | Error::EmptyStdin
-            | Error::Refused { .. }
             | Error::Server { .. }
             | Error::Address(_)
             | Error::UnknownJob { .. }
@@ -156,7 +147,7 @@ impl Failure for Error {
 
     fn hint(&self) -> Option<String> {
         match self {
-            Error::Spec(error) | Error::Refused { error, .. } => error.hint.clone(),
+            Error::Spec(error) => error.hint.clone(),
             Error::EmptyStdin => {
                 Some("the command before the pipe printed nothing: look at its message".to_owned())
             }

@@ -7,10 +7,14 @@
 //!
 //! In reading order: [`spec`] is what the user wants, [`target`] the way through the table, `postgres` the wire.
 
+pub mod batch_size;
+pub mod bisect;
 pub mod cli;
+pub mod control;
 pub mod error;
 pub mod job;
 pub mod postgres;
+pub mod signals;
 pub mod spec;
 pub mod sql;
 pub mod sqlstate;
@@ -19,7 +23,16 @@ pub mod statements;
 pub mod target;
 
 mod catalog;
+mod chance;
+mod chunks;
 mod connect;
+mod examine;
+mod live;
+mod owner;
+mod passes;
+mod split;
+mod transaction;
+mod worker;
 
 use release_common::{Context, Outcome};
 

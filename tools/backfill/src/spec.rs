@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-pub use self::draft::Draft;
+pub use self::draft::{Draft, Placed};
 pub(crate) use self::read::merge_file;
 use crate::sql::{Identifier, TableName};
 

@@ -138,7 +138,7 @@ pub async fn record(
         actor.event_of(&id, &spec.name, "recorded", &json!({"fingerprint": spec.fingerprint(), "spec": spec}))
     );
     session.write::<Value>(&statements).await?;
-    release_common_fault("init.recorded");
+    release_common::fault::point("init.recorded");
     Ok(())
 }
 
@@ -222,6 +222,3 @@ pub async fn set_state(
     );
     session.write::<Value>(&statements).await.map(drop)
 }
-
-/// Placeholder until the shared crate has fault points.
-fn release_common_fault(_name: &str) {}

@@ -144,6 +144,17 @@ impl Statements {
         }
     }
 
+    /// `order by` of the key, greatest first.
+    pub fn order_descending(&self) -> String {
+        match &self.target.walk {
+            Walk::Key { columns, .. } => {
+                let falling = columns.iter().map(|column| format!("{} desc", compared(column)));
+                format!("order by {}", falling.collect::<Vec<_>>().join(", "))
+            }
+            Walk::Ctid { .. } => String::new(),
+        }
+    }
+
     /// The key that lies `count` rows after `lo`, as one row of texts; no row when fewer are left before `hi`.
     pub fn upper_key(&self, lo: Option<&[String]>, hi: Option<&[String]>, count: u32) -> String {
         let Walk::Key { columns, .. } = &self.target.walk else { return "select".to_owned() };
@@ -156,6 +167,21 @@ impl Statements {
             self.order(),
             count.saturating_sub(1)
         )
+    }
+
+    /// In ctid order the block at which a batch of about `count` rows ends; `None` in key order.
+    pub fn upper_block(&self, lo: Option<&[String]>, hi: &[String], count: u32) -> Option<Position> {
+        let Walk::Ctid { rows_per_block, .. } = self.target.walk else { return None };
+        let number = |position: &[String]| position.first().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        let blocks = (u64::from(count) / u64::from(rows_per_block.max(1))).max(1);
+        let upper = (number(lo.unwrap_or_default()) + blocks).min(number(hi));
+        Some(vec![upper.to_string()])
+    }
+
+    /// The keys of a range's rows that must still be filled.
+    pub fn keys_in_need(&self, lo: Option<&[String]>, hi: Option<&[String]>) -> String {
+        let (key, table, range) = (self.key_json(), self.aliased(), self.range(lo, hi));
+        format!("select {key} as key from {table} where {range} and {} {}", self.needs, self.order())
     }
 
     /// The table under the name that expressions may use.

@@ -47,6 +47,8 @@ pub enum Walk {
     Ctid {
         /// The file on disk; another one means that the rows were moved as a whole (`VACUUM FULL`, `CLUSTER`).
         file_node: i64,
+        /// About how many rows a block holds.
+        rows_per_block: u32,
     },
 }
 
@@ -213,7 +215,20 @@ impl Table {
             (_, false) => "along the blocks: there is no unique key to walk along",
             (_, true) => "along the blocks: neighbors by key lie on pages far apart",
         };
-        Choice { walk: Walk::Ctid { file_node: self.file_node.unwrap_or(0) }, why: why.to_owned() }
+        let walk = Walk::Ctid { file_node: self.file_node.unwrap_or(0), rows_per_block: self.rows_per_block() };
+        Choice { walk, why: why.to_owned() }
+    }
+
+    /// As last analyzed; a guess before that.
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "between 1 and 300"
+    )]
+    fn rows_per_block(&self) -> u32 {
+        let known = self.rows / self.blocks.max(1) as f64;
+        if self.rows > 0.0 { known.clamp(1.0, 300.0) as u32 } else { 50 }
     }
 
     fn no_key(&self) -> String {

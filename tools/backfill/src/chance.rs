@@ -1,0 +1,9 @@
+//! Chance, from the operating system.
+
+use std::time::Duration;
+
+/// A time from `least` to `most`; `most` when the system gives no randomness.
+pub(crate) fn between(least: Duration, most: Duration) -> Duration {
+    let share = getrandom::u32().map_or(1.0, |number| f64::from(number) / f64::from(u32::MAX));
+    least + most.saturating_sub(least).mul_f64(share)
+}
