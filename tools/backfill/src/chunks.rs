@@ -50,13 +50,10 @@ pub(crate) enum Claimed {
 const COLUMNS: &str = "c.pass, c.n, c.lo, c.hi, c.cursor, c.seq, c.epoch";
 
 /// Claims a free chunk, one whose lease has ended, or one whose owner has died on this machine.
-pub(crate) async fn claim(
-    session: &mut Session,
-    job: &Job,
-    owner: &Owner,
-) -> Result<Claimed, DatabaseError> {
+pub(crate) async fn claim(session: &mut Session, job: &Job, owner: &Owner) -> Result<Claimed, DatabaseError> {
     let standing = standing(session, job).await?;
-    let may_work = matches!(standing.state, State::Ready | State::Running) && standing.desired == Desired::Run;
+    let may_work =
+        matches!(standing.state, State::Ready | State::Running) && standing.desired == Desired::Run;
     if !may_work {
         return Ok(Claimed::NotNow(standing.state, standing.desired));
     }
@@ -65,7 +62,8 @@ pub(crate) async fn claim(
     }
     let dead: Vec<String> =
         standing.owners.iter().filter(|owner| Owner::is_dead(owner)).map(|owner| literal(owner)).collect();
-    let is_dead = if dead.is_empty() { "false".to_owned() } else { format!("owner in ({})", dead.join(", ")) };
+    let is_dead =
+        if dead.is_empty() { "false".to_owned() } else { format!("owner in ({})", dead.join(", ")) };
     // A claim is durable, unlike a batch: nobody may lose an epoch that has fenced somebody.
     let message = format!(
         "begin; set local lock_timeout = '2s'; with free as (select job_id, pass, n from backfill.chunk \

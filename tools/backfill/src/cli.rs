@@ -1,15 +1,19 @@
 //! The command line: flags parse straight into what they mean.
 
+mod proof;
+mod spec;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use release_common::output::ReportArgs;
-use release_common::units::{Percent, Span};
+use release_common::units::Span;
 use release_common::{ClosedOutput, CommonArgs, Tool};
 
-use crate::spec::{Assignment, Draft, Duty, Place, When};
-use crate::sql::{Identifier, TableName};
+pub use self::proof::{ContractArgs, ContractCommand, ContractWatchArgs, VerifyArgs};
+pub use self::spec::SpecArgs;
+use crate::spec::Duty;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -81,47 +85,6 @@ pub struct ConnectArgs {
     /// Time to go on trying when the database is unreachable
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub timeout: Span,
-}
-
-/// What to fill with what. A file and flags may be mixed; flags win.
-#[derive(Args, Clone, Debug)]
-pub struct SpecArgs {
-    /// Specification in TOML or JSON, - for stdin
-    #[arg(value_name = "FILE")]
-    pub file: Option<PathBuf>,
-    /// Name of the job; alone it means the job recorded earlier
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
-    /// Table to fill
-    #[arg(long, value_name = "TABLE")]
-    pub table: Option<TableName>,
-    /// Column to fill and the SQL expression to fill it with; repeatable
-    #[arg(long, value_name = "COLUMN=EXPRESSION", value_parser = assignment)]
-    pub set: Vec<Assignment>,
-    /// Old column, for the trigger and the contract check; repeatable
-    #[arg(long, value_name = "COLUMN")]
-    pub source: Vec<Identifier>,
-    /// SQL condition: which rows the job is about at all
-    #[arg(long, value_name = "CONDITION")]
-    pub scope: Option<String>,
-    /// SQL condition: which rows still need it [default: those that differ]
-    #[arg(long = "where", value_name = "CONDITION")]
-    pub condition: Option<String>,
-    /// Column of the unique key to walk along; repeat it for a key of several
-    #[arg(long, value_name = "COLUMN")]
-    pub key: Vec<Identifier>,
-    /// Hours to work in, or `always` [default: 02:00-05:00 Asia/Seoul]
-    #[arg(long, value_name = "WINDOW")]
-    pub window: Option<When>,
-    /// Most rows per transaction [default: 1000]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
-    pub batch_size: Option<u32>,
-    /// Share of the time that a worker works [default: 0.5]
-    #[arg(long, value_name = "SHARE")]
-    pub duty: Option<Duty>,
-    /// Workers of this process [default: 1]
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub workers: Option<u32>,
 }
 
 /// Flags of `plan`.
@@ -235,41 +198,6 @@ pub struct RateArgs {
     pub report: ReportArgs,
 }
 
-/// Flags of `verify`.
-#[derive(Args, Clone, Debug)]
-pub struct VerifyArgs {
-    /// The job
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// Look at this share of the table's blocks only, and tell what that proves
-    #[arg(long, value_name = "PERCENT", conflicts_with_all = ["repair", "follow"])]
-    pub sample: Option<Percent>,
-    /// Verify again and again, for as long as the application writes both columns
-    #[arg(long)]
-    pub follow: bool,
-    /// Time between two rounds of --follow
-    #[arg(long, value_name = "TIME", default_value = "5m", requires = "follow")]
-    pub every: Span,
-    /// Fill the rows that differ
-    #[arg(long)]
-    pub repair: bool,
-    /// Show old and new values of rows that differ (they may be personal data)
-    #[arg(long)]
-    pub show_values: bool,
-    /// Most differing rows to list
-    #[arg(long, value_name = "NUMBER", default_value_t = 20)]
-    pub list: u32,
-    /// Share of the time to read
-    #[arg(long, value_name = "SHARE", default_value = "1")]
-    pub duty: Duty,
-    /// How to reach the database.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// Shape of what is reported.
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
 /// What to do with rows that could not be filled.
 #[derive(Debug, Subcommand)]
 pub enum DeadLetterCommand {
@@ -321,49 +249,6 @@ pub struct JobArgs {
     pub report: ReportArgs,
 }
 
-/// Whether the old column may go.
-#[derive(Debug, Subcommand)]
-pub enum ContractCommand {
-    /// Answer now, from the catalog, running sessions and what was observed so far
-    Check(ContractArgs),
-    /// Observe statements until the answer is final
-    Watch(ContractWatchArgs),
-}
-
-/// Flags of `contract check`.
-#[derive(Args, Clone, Debug)]
-pub struct ContractArgs {
-    /// The job
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// Old column to ask about, instead of the job's; repeatable
-    #[arg(long, value_name = "COLUMN")]
-    pub column: Vec<Identifier>,
-    /// How long no statement may have used the column
-    #[arg(long, value_name = "TIME", default_value = "24h")]
-    pub quiet_for: Span,
-    /// Sessions older than this moment are clients of the old version
-    #[arg(long, value_name = "TIMESTAMP")]
-    pub deployed_at: Option<jiff::Timestamp>,
-    /// How to reach the database.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// Shape of what is reported.
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
-/// Flags of `contract watch`.
-#[derive(Args, Clone, Debug)]
-pub struct ContractWatchArgs {
-    /// What to ask.
-    #[command(flatten)]
-    pub check: ContractArgs,
-    /// Time between two looks at the statements
-    #[arg(long, value_name = "TIME", default_value = "1m")]
-    pub every: Span,
-}
-
 /// Flags of `drop-state`.
 #[derive(Args, Clone, Debug)]
 pub struct DropStateArgs {
@@ -379,43 +264,6 @@ pub struct DropStateArgs {
     /// Shape of what is reported.
     #[command(flatten)]
     pub report: ReportArgs,
-}
-
-impl SpecArgs {
-    /// What the flags say, before any file.
-    pub fn draft(&self) -> Draft {
-        let flag = |name: &'static str| move || Place::Flag(name.to_owned());
-        let mut draft = Draft::default();
-        draft.name.offer(self.name.clone(), flag("name"));
-        draft.table.offer(self.table.clone(), flag("table"));
-        draft.set.offer(given(&self.set), flag("set"));
-        draft.set_places = self.set.iter().map(|_| Place::Flag("set".to_owned())).collect();
-        draft.source.offer(given(&self.source), flag("source"));
-        draft.scope.offer(self.scope.clone(), flag("scope"));
-        draft.condition.offer(self.condition.clone(), flag("where"));
-        draft.key.offer(given(&self.key), flag("key"));
-        draft.window.offer(self.window.clone(), flag("window"));
-        draft.size.offer(self.batch_size, flag("batch-size"));
-        draft.duty.offer(self.duty, flag("duty"));
-        draft.workers.offer(self.workers, flag("workers"));
-        draft
-    }
-}
-
-fn given<T: Clone>(values: &[T]) -> Option<Vec<T>> {
-    (!values.is_empty()).then(|| values.to_vec())
-}
-
-/// `column=expression`; the expression may hold equal signs of its own.
-fn assignment(text: &str) -> Result<Assignment, String> {
-    let Some((column, expression)) = text.split_once('=') else {
-        return Err(format!("`{text}` is not COLUMN=EXPRESSION"));
-    };
-    if expression.trim().is_empty() {
-        return Err(format!("`{text}` has no expression"));
-    }
-    let column = column.trim().parse().map_err(|error: crate::sql::NameError| error.to_string())?;
-    Ok(Assignment { column, expression: expression.trim().to_owned() })
 }
 
 impl Tool for Cli {

@@ -22,8 +22,10 @@ pub(crate) struct Connected {
 pub(crate) async fn open(args: &ConnectArgs, context: &Context) -> Result<Connected, Error> {
     let path = args.database_url_file.as_deref();
     let database = Database::from_environment(path, "backfill").map_err(Error::Address)?;
-    let session =
-        database.connect().await.map_err(|source| Error::database("connecting", &database.shown(), source))?;
+    let session = database
+        .connect()
+        .await
+        .map_err(|source| Error::database("connecting", &database.shown(), source))?;
     let clock = Arc::clone(&context.clock);
     Ok(Connected { actor: Actor::this(&*clock), database, session, clock })
 }

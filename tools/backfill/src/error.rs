@@ -161,7 +161,8 @@ impl Failure for Error {
             )),
             Error::WrongState { hint, .. } | Error::JobFailed { hint, .. } => Some(hint.clone()),
             Error::Unreachable { .. } => Some(
-                "the same command resumes; the address comes from DATABASE_URL or the PG* variables".to_owned(),
+                "the same command resumes; the address comes from DATABASE_URL or the PG* variables"
+                    .to_owned(),
             ),
             Error::Unconfirmed { .. } => Some("--yes does it".to_owned()),
             _ => None,

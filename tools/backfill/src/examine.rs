@@ -93,7 +93,8 @@ async fn table(connected: &mut Connected, placed: &Placed) -> Result<Table, Erro
         return refuse(format!("the role may not read {name}"), Some(hint));
     }
     if table.is_row_secured {
-        let hint = "run as a role with BYPASSRLS, or as the owner without FORCE ROW LEVEL SECURITY".to_owned();
+        let hint =
+            "run as a role with BYPASSRLS, or as the owner without FORCE ROW LEVEL SECURITY".to_owned();
         return refuse(format!("row security hides rows of {name} from this role"), Some(hint));
     }
     Ok(table)
@@ -168,7 +169,9 @@ async fn expressions(
         let tree = tree(connected, table, columns, &text, place).await?;
         reads_filled |= tree.reads_filled;
         remarks.extend(tree.stable.map(|functions| {
-            format!("{place} uses {functions}, whose value may depend on the session: verify sees what it sees")
+            format!(
+                "{place} uses {functions}, whose value may depend on the session: verify sees what it sees"
+            )
         }));
     }
     let conditions = [(&placed.spec.scope, &placed.scope), (&placed.spec.condition, &placed.condition)];
@@ -288,7 +291,8 @@ async fn explained(connected: &mut Connected, examined: &Examined) -> Result<(),
 
 /// A refusal of the server's about something the user wrote.
 pub(crate) fn refused(connected: &Connected, place: &Place, source: DatabaseError) -> Error {
-    let is_about_text = |code: Sqlstate| matches!(code.class(), "42" | "22" | "23" | "0A" | "P0" | "2F" | "3F");
+    let is_about_text =
+        |code: Sqlstate| matches!(code.class(), "42" | "22" | "23" | "0A" | "P0" | "2F" | "3F");
     let Some(code) = source.sqlstate().filter(|code| is_about_text(*code)) else {
         return connected.error("examining the job", source);
     };

@@ -26,23 +26,66 @@ mod catalog;
 mod chance;
 mod chunks;
 mod connect;
+mod display;
+mod estimate;
 mod examine;
+mod hook;
+mod init;
+mod intake;
 mod live;
+mod metrics;
+mod order;
 mod owner;
 mod passes;
+mod plan;
+mod report;
+mod run;
+mod sampler;
 mod split;
+mod status;
 mod transaction;
+mod trial;
+mod watch;
 mod worker;
 
+use release_common::output::{Format, JsonLines};
 use release_common::{Context, Outcome};
+use serde_json::Value;
 
 pub use crate::cli::Cli;
+use crate::cli::Command;
 pub use crate::error::Error;
+use crate::job::Desired;
 
 /// Runs the command line.
 ///
 /// # Errors
 /// Everything that [`Error`] lists; `Error::exit` maps it to the house table.
-pub fn run(_cli: Cli, _context: &mut Context) -> Result<Outcome, Error> {
-    Ok(Outcome::Good)
+pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
+    match &cli.command {
+        Command::Plan(args) => plan::run(args, context),
+        Command::Init(args) => init::run(args, context),
+        Command::Run(args) => run::run(args, context),
+        Command::Status(args) => status::run(args, context),
+        Command::Pause(args) => order::run(args, Desired::Pause, context),
+        Command::Resume(args) => order::run(args, Desired::Run, context),
+        Command::Cancel(args) => order::run(args, Desired::Cancel, context),
+        Command::Rate(args) => order::rate(args, context),
+        Command::DropState(args) => order::drop_state(args, context),
+        _ => Ok(Outcome::Good),
+    }
+}
+
+/// One thread is enough: the database does the work.
+fn runtime() -> Result<tokio::runtime::Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Error::Runtime)
+}
+
+/// Tells the one answer of a command that has one.
+fn answer(context: &mut Context, format: Format, summary: &Value, text: &str) -> Result<(), Error> {
+    match format {
+        Format::Json => JsonLines::new(context.stdout()).write(summary)?,
+        Format::Human | Format::Github => writeln!(context.stdout(), "{text}")?,
+    }
+    Ok(())
 }

@@ -54,8 +54,7 @@ impl fmt::Display for Owner {
 fn process_table() -> Option<String> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
-    let digits: String =
-        namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
+    let digits: String = namespace.to_string_lossy().chars().filter(char::is_ascii_digit).collect();
     Some(format!("{}/{digits}", boot.trim()))
 }
 

@@ -82,7 +82,11 @@ pub(crate) async fn close(
     if ended.left > 0 || ended.state == State::Done {
         session.send("rollback").await?;
         let rows_written = ended.rows_written;
-        return Ok(if ended.left > 0 { Closed::Again { pass: ended.pass, rows_written } } else { Closed::Done });
+        return Ok(if ended.left > 0 {
+            Closed::Again { pass: ended.pass, rows_written }
+        } else {
+            Closed::Done
+        });
     }
     let (statement, closed) = match next(&job.target.walk, ended.pass, ended.rows_written) {
         Next::Done => (done(job, actor), Closed::Done),
@@ -92,7 +96,10 @@ pub(crate) async fn close(
         }
         Next::Pass => {
             let pass = ended.pass + 1;
-            (again(session, job, statements, pass).await?, Closed::Again { pass, rows_written: ended.rows_written })
+            (
+                again(session, job, statements, pass).await?,
+                Closed::Again { pass, rows_written: ended.rows_written },
+            )
         }
     };
     // Durable, and with it every batch before it: the log of the server is written in order.

@@ -80,10 +80,7 @@ impl Database {
     ///
     /// # Errors
     /// When the address cannot be read.
-    pub fn from_environment(
-        file: Option<&Path>,
-        application_name: &str,
-    ) -> Result<Database, DatabaseError> {
+    pub fn from_environment(file: Option<&Path>, application_name: &str) -> Result<Database, DatabaseError> {
         let address = match file {
             Some(path) => {
                 let read = std::fs::read_to_string(path);
@@ -132,8 +129,14 @@ impl Database {
 
 /// Prisma's addresses carry parameters of its own, which PostgreSQL's client does not know.
 fn without_prisma_parameters(address: &str) -> String {
-    const PRISMA: [&str; 6] =
-        ["schema=", "connection_limit=", "pool_timeout=", "pgbouncer=", "socket_timeout=", "connect_timeout="];
+    const PRISMA: [&str; 6] = [
+        "schema=",
+        "connection_limit=",
+        "pool_timeout=",
+        "pgbouncer=",
+        "socket_timeout=",
+        "connect_timeout=",
+    ];
     let Some((base, query)) = address.split_once('?') else { return address.to_owned() };
     let kept: Vec<&str> =
         query.split('&').filter(|part| !PRISMA.iter().any(|name| part.starts_with(name))).collect();
@@ -236,7 +239,8 @@ fn texts(row: &PgRow) -> Result<Vec<Option<String>>, sqlx::Error> {
 }
 
 fn understood(error: sqlx::Error) -> DatabaseError {
-    let Some(refusal) = error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
+    let Some(refusal) =
+        error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
     else {
         return DatabaseError::Connection(error);
     };

@@ -213,7 +213,10 @@ mod tests {
         check(&Signals { lock_waiters: Some(2.0), ..Signals::default() }, &[("lock_waiters", Color::Red)]);
         check(&Signals { active: Some(12.0), ..Signals::default() }, &[("active", Color::Yellow)]);
         check(&Signals { dead_ratio: Some(0.5), ..Signals::default() }, &[("dead_ratio", Color::Red)]);
-        check(&Signals { archive_backlog: Some(64.0), ..Signals::default() }, &[("archive_backlog", Color::Red)]);
+        check(
+            &Signals { archive_backlog: Some(64.0), ..Signals::default() },
+            &[("archive_backlog", Color::Red)],
+        );
     }
 
     #[test]
@@ -232,7 +235,8 @@ mod tests {
         check(&short, &[("blocked_by_us", Color::Yellow)]);
         let long = Signals { blocked_by_us: 1, blocked_by_us_ms: 300.0, ..base() };
         check(&long, &[("blocked_by_us", Color::Red)]);
-        let yellow = Signals { is_vacuuming: true, forced_checkpoints: 1, batch_slowness: Some(3.0), ..base() };
+        let yellow =
+            Signals { is_vacuuming: true, forced_checkpoints: 1, batch_slowness: Some(3.0), ..base() };
         check(
             &Signals { oldest_snapshot_s: Some(601.0), ..yellow },
             &[

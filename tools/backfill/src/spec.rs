@@ -254,7 +254,9 @@ impl<'de> Deserialize<'de> for When {
 impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Line { path, line, key } if key.is_empty() => write!(formatter, "{}:{line}", path.display()),
+            Place::Line { path, line, key } if key.is_empty() => {
+                write!(formatter, "{}:{line}", path.display())
+            }
             Place::Line { path, line, key } => write!(formatter, "{}:{line}: {key}", path.display()),
             Place::Flag(flag) => write!(formatter, "--{flag}"),
             Place::Stored(key) => write!(formatter, "stored job: {key}"),
@@ -278,7 +280,10 @@ mod tests {
         assert_eq!("50%".parse(), Duty::new(0.5));
         assert_eq!("0.25".parse(), Duty::new(0.25));
         for text in ["0", "1.1", "-1", "NaN", "half", "0%"] {
-            assert_eq!(text.parse::<Duty>().unwrap_err(), format!("`{text}` is not a share of time such as 0.5 or 50%"));
+            assert_eq!(
+                text.parse::<Duty>().unwrap_err(),
+                format!("`{text}` is not a share of time such as 0.5 or 50%")
+            );
         }
     }
 

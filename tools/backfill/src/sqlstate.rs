@@ -51,7 +51,8 @@ impl Sqlstate {
 
     /// Whether the server closes the connection after it.
     pub fn ends_session(self) -> bool {
-        matches!(self.code(), "57P01" | "57P02" | "57P03" | "25P03" | "25P04" | "57P05") || self.class() == "08"
+        matches!(self.code(), "57P01" | "57P02" | "57P03" | "25P03" | "25P04" | "57P05")
+            || self.class() == "08"
     }
 
     /// What to do about a batch that ended with it.

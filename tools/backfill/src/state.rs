@@ -26,11 +26,11 @@ pub struct Actor {
 impl Actor {
     /// This process.
     pub fn this(clock: &dyn Clock) -> Actor {
-        let user = std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "?".to_owned());
+        let user =
+            std::env::var("USER").or_else(|_| std::env::var("LOGNAME")).unwrap_or_else(|_| "?".to_owned());
         let node = rustix::system::uname();
         let host = node.nodename().to_string_lossy().into_owned();
-        let _ = clock;
-        Actor { name: format!("{user}@{host}/{}", std::process::id()), is_simulated: false }
+        Actor { name: format!("{user}@{host}/{}", std::process::id()), is_simulated: clock.is_simulated() }
     }
 
     /// As events and reports name the clock.
@@ -120,7 +120,9 @@ pub async fn record(
     let values: Vec<String> = chunks
         .iter()
         .zip(1..)
-        .map(|(bounds, n)| format!("({id}, 1, {n}, {}, {})", jsonb(bounds.lo.as_ref()), jsonb(bounds.hi.as_ref())))
+        .map(|(bounds, n)| {
+            format!("({id}, 1, {n}, {}, {})", jsonb(bounds.lo.as_ref()), jsonb(bounds.hi.as_ref()))
+        })
         .collect();
     let chunks = if values.is_empty() {
         String::new()
@@ -135,7 +137,12 @@ pub async fn record(
         literal(&json!(target).to_string()),
         nullable(system_identifier),
         literal(&actor.name),
-        actor.event_of(&id, &spec.name, "recorded", &json!({"fingerprint": spec.fingerprint(), "spec": spec}))
+        actor.event_of(
+            &id,
+            &spec.name,
+            "recorded",
+            &json!({"fingerprint": spec.fingerprint(), "spec": spec})
+        )
     );
     session.write::<Value>(&statements).await?;
     release_common::fault::point("init.recorded");

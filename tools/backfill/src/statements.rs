@@ -51,7 +51,9 @@ impl Statements {
             .set
             .iter()
             .zip(&target.columns)
-            .map(|(one, column)| (column.name.to_string(), format!("({})::{}", one.expression, column.type_name)))
+            .map(|(one, column)| {
+                (column.name.to_string(), format!("({})::{}", one.expression, column.type_name))
+            })
             .collect();
         let join = |between: &str, form: &dyn Fn(&(String, String)) -> String| {
             values.iter().map(form).collect::<Vec<_>>().join(between)
@@ -60,7 +62,8 @@ impl Statements {
         let own = &target.alias;
         let differs = join(" or ", &|(column, value)| format!("{own}.{column} is distinct from {value}"));
         let scope = spec.scope.as_ref().map_or_else(|| "true".to_owned(), |scope| format!("({scope})"));
-        let condition = spec.condition.as_ref().map(|condition| format!("({condition}) and ")).unwrap_or_default();
+        let condition =
+            spec.condition.as_ref().map(|condition| format!("({condition}) and ")).unwrap_or_default();
         Statements {
             job_id,
             target: target.clone(),
@@ -96,7 +99,8 @@ impl Statements {
     pub fn key_json(&self) -> String {
         match &self.target.walk {
             Walk::Key { columns, .. } => {
-                let texts: Vec<String> = columns.iter().map(|column| format!("{}::text", column.name)).collect();
+                let texts: Vec<String> =
+                    columns.iter().map(|column| format!("{}::text", self.own(column))).collect();
                 format!("jsonb_build_array({})", texts.join(", "))
             }
             Walk::Ctid { .. } => "jsonb_build_array(ctid::text)".to_owned(),
@@ -107,9 +111,10 @@ impl Statements {
     pub fn is_row(&self, key: &[String]) -> String {
         match &self.target.walk {
             Walk::Key { columns, .. } => {
-                let equal = columns.iter().zip(key).map(|(column, text)| {
-                    format!("{} = {}", compared(column), value(column, text))
-                });
+                let equal = columns
+                    .iter()
+                    .zip(key)
+                    .map(|(column, text)| format!("{} = {}", self.compared(column), value(column, text)));
                 equal.collect::<Vec<_>>().join(" and ")
             }
             Walk::Ctid { .. } => format!("ctid = {}::tid", literal(key.first().map_or("", String::as_str))),
@@ -121,7 +126,7 @@ impl Statements {
     pub fn range(&self, lo: Option<&[String]>, hi: Option<&[String]>) -> String {
         let bounds: Vec<String> = match &self.target.walk {
             Walk::Key { columns, .. } => {
-                let bound = |sign: &str, key: &[String]| compare(columns, sign, key);
+                let bound = |sign: &str, key: &[String]| self.compare(columns, sign, key);
                 lo.map(|key| bound(">", key)).into_iter().chain(hi.map(|key| bound("<=", key))).collect()
             }
             Walk::Ctid { .. } => {
@@ -138,7 +143,10 @@ impl Statements {
     pub fn order(&self) -> String {
         match &self.target.walk {
             Walk::Key { columns, .. } => {
-                format!("order by {}", columns.iter().map(compared).collect::<Vec<_>>().join(", "))
+                format!(
+                    "order by {}",
+                    columns.iter().map(|column| self.compared(column)).collect::<Vec<_>>().join(", ")
+                )
             }
             Walk::Ctid { .. } => String::new(),
         }
@@ -148,7 +156,7 @@ impl Statements {
     pub fn order_descending(&self) -> String {
         match &self.target.walk {
             Walk::Key { columns, .. } => {
-                let falling = columns.iter().map(|column| format!("{} desc", compared(column)));
+                let falling = columns.iter().map(|column| format!("{} desc", self.compared(column)));
                 format!("order by {}", falling.collect::<Vec<_>>().join(", "))
             }
             Walk::Ctid { .. } => String::new(),
@@ -158,7 +166,7 @@ impl Statements {
     /// The key that lies `count` rows after `lo`, as one row of texts; no row when fewer are left before `hi`.
     pub fn upper_key(&self, lo: Option<&[String]>, hi: Option<&[String]>, count: u32) -> String {
         let Walk::Key { columns, .. } = &self.target.walk else { return "select".to_owned() };
-        let texts: Vec<String> = columns.iter().map(|column| format!("{}::text", column.name)).collect();
+        let texts: Vec<String> = columns.iter().map(|column| format!("{}::text", self.own(column))).collect();
         format!(
             "select {} from {} where {} {} offset {} limit 1",
             texts.join(", "),
@@ -172,7 +180,8 @@ impl Statements {
     /// In ctid order the block at which a batch of about `count` rows ends; `None` in key order.
     pub fn upper_block(&self, lo: Option<&[String]>, hi: &[String], count: u32) -> Option<Position> {
         let Walk::Ctid { rows_per_block, .. } = self.target.walk else { return None };
-        let number = |position: &[String]| position.first().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
+        let number =
+            |position: &[String]| position.first().and_then(|text| text.parse::<u64>().ok()).unwrap_or(0);
         let blocks = (u64::from(count) / u64::from(rows_per_block.max(1))).max(1);
         let upper = (number(lo.unwrap_or_default()) + blocks).min(number(hi));
         Some(vec![upper.to_string()])
@@ -182,6 +191,29 @@ impl Statements {
     pub fn keys_in_need(&self, lo: Option<&[String]>, hi: Option<&[String]>) -> String {
         let (key, table, range) = (self.key_json(), self.aliased(), self.range(lo, hi));
         format!("select {key} as key from {table} where {range} and {} {}", self.needs, self.order())
+    }
+
+    /// The column of the table: without its table an `order by` would mean the text that is selected under its name.
+    fn own(&self, column: &KeyColumn) -> String {
+        format!("{}.{}", self.target.alias, column.name)
+    }
+
+    /// The column as the index orders it.
+    fn compared(&self, column: &KeyColumn) -> String {
+        match &column.collation {
+            Some(collation) => format!("{} collate {collation}", self.own(column)),
+            None => self.own(column),
+        }
+    }
+
+    /// One comparison of a row, which is one range of the index (manual, 9.24.5); the spelled-out form with `or` is not.
+    fn compare(&self, columns: &[KeyColumn], sign: &str, key: &[String]) -> String {
+        let names: Vec<String> = columns.iter().map(|column| self.compared(column)).collect();
+        let values: Vec<String> = columns.iter().zip(key).map(|(column, text)| value(column, text)).collect();
+        match (names.as_slice(), values.as_slice()) {
+            ([name], [value]) => format!("{name} {sign} {value}"),
+            _ => format!("({}) {sign} ({})", names.join(", "), values.join(", ")),
+        }
     }
 
     /// The table under the name that expressions may use.
@@ -265,25 +297,7 @@ pub fn lease_end() -> String {
     format!("clock_timestamp() + interval '{LEASE_S} s'")
 }
 
-/// The column as the index orders it.
-fn compared(column: &KeyColumn) -> String {
-    match &column.collation {
-        Some(collation) => format!("{} collate {collation}", column.name),
-        None => column.name.to_string(),
-    }
-}
-
 /// Keys travel as texts and are cast back, so that none loses precision.
 fn value(column: &KeyColumn, text: &str) -> String {
     format!("{}::{}", literal(text), column.type_name)
-}
-
-/// One comparison of a row, which is one range of the index (manual, 9.24.5); the spelled-out form with `or` is not.
-fn compare(columns: &[KeyColumn], sign: &str, key: &[String]) -> String {
-    let names: Vec<String> = columns.iter().map(compared).collect();
-    let values: Vec<String> = columns.iter().zip(key).map(|(column, text)| value(column, text)).collect();
-    match (names.as_slice(), values.as_slice()) {
-        ([name], [value]) => format!("{name} {sign} {value}"),
-        _ => format!("({}) {sign} ({})", names.join(", "), values.join(", ")),
-    }
 }

@@ -215,7 +215,8 @@ impl Table {
             (_, false) => "along the blocks: there is no unique key to walk along",
             (_, true) => "along the blocks: neighbors by key lie on pages far apart",
         };
-        let walk = Walk::Ctid { file_node: self.file_node.unwrap_or(0), rows_per_block: self.rows_per_block() };
+        let walk =
+            Walk::Ctid { file_node: self.file_node.unwrap_or(0), rows_per_block: self.rows_per_block() };
         Choice { walk, why: why.to_owned() }
     }
 
@@ -242,7 +243,9 @@ impl Table {
     /// Why the table cannot be walked by blocks, if it cannot.
     fn ctid_refusal(&self, wishes: &Wishes<'_>) -> Option<String> {
         if wishes.must_be_once {
-            return Some("an expression that reads the column it fills needs a key: blocks may be seen twice".into());
+            return Some(
+                "an expression that reads the column it fills needs a key: blocks may be seen twice".into(),
+            );
         }
         if self.is_partitioned() {
             return Some("a partitioned table has no blocks of its own: run one job per partition".into());
@@ -272,7 +275,11 @@ impl Table {
         let is_plain = index.columns.iter().all(|column| {
             column.has_default_operators
                 && column.is_descending == direction
-                && column.name.as_ref().and_then(|name| self.column(name)).is_some_and(|found| found.is_not_null)
+                && column
+                    .name
+                    .as_ref()
+                    .and_then(|name| self.column(name))
+                    .is_some_and(|found| found.is_not_null)
         });
         if !is_fit || !is_plain {
             return None;
@@ -306,7 +313,8 @@ impl Table {
 
 /// The primary key, else the unique index of the fewest columns.
 fn best_key<'a>(usable: &[(&'a Index, Vec<KeyColumn>)]) -> Option<(&'a Index, Vec<KeyColumn>)> {
-    let best = usable.iter().min_by_key(|(index, columns)| (!index.is_primary, columns.len(), index.name.clone()));
+    let best =
+        usable.iter().min_by_key(|(index, columns)| (!index.is_primary, columns.len(), index.name.clone()));
     best.cloned()
 }
 

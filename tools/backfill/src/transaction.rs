@@ -70,7 +70,8 @@ async fn begin(session: &mut Session, batch: &Batch<'_>) -> Result<End, Database
     }
     let probe = statements.upper_key(chunk.position(), Some(&hi), batch.keys);
     let answer = session.send(&format!("{}{probe}", statements.begin())).await?;
-    let found: Option<Position> = answer.rows.into_iter().next().map(|row| row.into_iter().flatten().collect());
+    let found: Option<Position> =
+        answer.rows.into_iter().next().map(|row| row.into_iter().flatten().collect());
     // The key at the very end of the chunk ends it as well.
     Ok(match found {
         Some(upper) if upper != hi => End { upper, is_last: false },

@@ -272,7 +272,10 @@ impl<'a> Worker<'a> {
     async fn recover(&mut self, doing: &str, error: DatabaseError) {
         let is_final = error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Fail);
         if is_final || matches!(error, DatabaseError::Row(_)) {
-            return self.crew.live.stop(Stop::Failed(format!("{doing}: {error}"), "see the server's log".to_owned()));
+            return self
+                .crew
+                .live
+                .stop(Stop::Failed(format!("{doing}: {error}"), "see the server's log".to_owned()));
         }
         self.say_retry(&error);
         let began = Instant::now();
@@ -322,7 +325,8 @@ impl<'a> Worker<'a> {
             }
             Ok(passes::Closed::Endless) => {
                 let reason = "rows keep coming that need filling".to_owned();
-                let hint = "deploy the dual write everywhere, or create the trigger, then run again".to_owned();
+                let hint =
+                    "deploy the dual write everywhere, or create the trigger, then run again".to_owned();
                 self.crew.live.stop(Stop::Failed(reason, hint));
             }
             Err(error) => self.recover("ending a pass", error).await,
@@ -335,7 +339,9 @@ fn not_now(state: State, desired: Desired) -> Stop {
         (State::Done, _) => Stop::Done,
         (State::Cancelled, _) | (_, Desired::Cancel) => Stop::Cancelled,
         (_, Desired::Pause) => Stop::Paused,
-        (State::Failed, _) => Stop::Failed("another worker found a reason".to_owned(), "see backfill status".to_owned()),
+        (State::Failed, _) => {
+            Stop::Failed("another worker found a reason".to_owned(), "see backfill status".to_owned())
+        }
         (State::Ready | State::Running, Desired::Run) => Stop::OwnedElsewhere,
     }
 }

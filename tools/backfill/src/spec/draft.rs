@@ -2,9 +2,7 @@
 
 use release_common::units::Span;
 
-use super::{
-    Assignment, Batch, DualWrite, Duty, Order, Place, Spec, SpecError, Throttle, Timeouts, When,
-};
+use super::{Assignment, Batch, DualWrite, Duty, Order, Place, Spec, SpecError, Throttle, Timeouts, When};
 use crate::sql::{Identifier, TableName};
 
 /// The plan's words: batches of 1000 in the off-peak hours of Korea.

@@ -294,7 +294,10 @@ errors = { dead_letter_max = 7 }
         let spec = finished(WHOLE).unwrap().spec;
         assert_eq!(spec.table.to_string(), "\"public\".\"Post\"");
         assert_eq!((spec.order, spec.dual_write, spec.dead_letter_max), (Order::Key, DualWrite::Trigger, 7));
-        assert_eq!((spec.batch.size, spec.batch.workers, spec.throttle.wal_rate_bytes), (500, 2, Some(20_000_000)));
+        assert_eq!(
+            (spec.batch.size, spec.batch.workers, spec.throttle.wal_rate_bytes),
+            (500, 2, Some(20_000_000))
+        );
         assert_eq!(spec.window.to_string(), "mon-wed 02:00-05:00 Asia/Seoul");
         let stored = serde_json::to_string(&spec).unwrap();
         assert_eq!(serde_json::from_str::<super::super::Spec>(&stored).unwrap(), spec);
@@ -311,12 +314,21 @@ errors = { dead_letter_max = 7 }
     #[test]
     fn what_is_wrong_is_named_with_its_line() {
         for (text, expected) in [
-            ("table = 't'\nbatch.size = 0\nset.b = 'a'", "job.toml:2: batch.size: a batch of no rows never ends"),
+            (
+                "table = 't'\nbatch.size = 0\nset.b = 'a'",
+                "job.toml:2: batch.size: a batch of no rows never ends",
+            ),
             ("tabel = 't'", "job.toml:1: tabel: unknown key"),
             ("\nbatch = { siz = 1 }", "job.toml:2: batch.siz: unknown key"),
-            ("table = 't u'", "job.toml:1: table: `t u` is not a name such as total, \"Total\" or public.\"Post\""),
+            (
+                "table = 't u'",
+                "job.toml:1: table: `t u` is not a name such as total, \"Total\" or public.\"Post\"",
+            ),
             ("set = { b = 1 }", "job.toml:1: set.b: wants a text, not a number"),
-            ("window = 'night'", "job.toml:1: window: `night` is not a window such as 'mon-fri 02:00-05:00 Asia/Seoul'"),
+            (
+                "window = 'night'",
+                "job.toml:1: window: `night` is not a window such as 'mon-fri 02:00-05:00 Asia/Seoul'",
+            ),
             ("batch.duty = 2", "job.toml:1: batch.duty: `2` is not a share of time such as 0.5 or 50%"),
             ("timeouts.lock = '0s'", "job.toml:1: timeouts.lock: zero would be no limit at all"),
             ("order = 'up'", "job.toml:1: order: `up` is none of auto, key, ctid"),

@@ -1,0 +1,138 @@
+//! The first batch for real, rolled back: what it costs, and whether rows and triggers behave.
+
+use serde_json::Value;
+
+use crate::connect::Connected;
+use crate::error::Error;
+use crate::examine::{Examined, refused};
+use crate::postgres::{DatabaseError, Session};
+use crate::spec::SpecError;
+use crate::sqlstate::Reaction;
+use crate::statements::{Position, Statements};
+use crate::target::Walk;
+
+/// What the first batch costs.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cost {
+    pub(crate) rows: f64,
+    pub(crate) took_ms: f64,
+    pub(crate) wal_bytes: f64,
+    /// The planner's steps, outermost first.
+    pub(crate) plan: Vec<String>,
+    /// A row of this batch that cannot be filled, with the server's words.
+    pub(crate) data_error: Option<String>,
+}
+
+/// Fills one row and rolls back: an expression that fails on the first row is wrong.
+pub(crate) async fn first_row(connected: &mut Connected, examined: &Examined) -> Result<(), Error> {
+    let statements = Statements::new(0, &examined.placed.spec, &examined.target);
+    match batch(&mut connected.session, &statements, 1).await {
+        Ok(_) => keeps_keys(connected, examined, &statements).await,
+        Err(source) => {
+            let place = examined.placed.set.first().unwrap_or(&examined.placed.table).clone();
+            Err(refused(connected, &place, source))
+        }
+    }
+}
+
+/// Fills a whole batch and rolls back.
+pub(crate) async fn whole_batch(connected: &mut Connected, examined: &Examined) -> Result<Cost, Error> {
+    let spec = &examined.placed.spec;
+    let statements = Statements::new(0, spec, &examined.target);
+    match batch(&mut connected.session, &statements, spec.batch.size).await {
+        Ok(cost) => Ok(cost),
+        // One bad row is what dead letters are for.
+        Err(error) if error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Bisect) => {
+            Ok(Cost { data_error: Some(error.to_string()), ..Cost::default() })
+        }
+        Err(error) => Err(connected.error("trying a batch", error)),
+    }
+}
+
+async fn batch(session: &mut Session, statements: &Statements, keys: u32) -> Result<Cost, DatabaseError> {
+    let upper = first_end(session, statements, keys).await?;
+    let update = statements.update(None, upper.as_deref());
+    let message =
+        format!("{} explain (analyze, wal, buffers, format json) {update}; rollback", statements.begin());
+    let answer = session.send(&message).await?;
+    let text = answer.rows.last().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or("[]");
+    let explained: Value = serde_json::from_str(text).unwrap_or_default();
+    Ok(cost(&explained))
+}
+
+/// Where the first batch ends; `None` when it takes the whole table.
+async fn first_end(
+    session: &mut Session,
+    statements: &Statements,
+    keys: u32,
+) -> Result<Option<Position>, DatabaseError> {
+    if let Some(upper) = statements.upper_block(None, &[u32::MAX.to_string()], keys) {
+        return Ok(Some(upper));
+    }
+    let probe = statements.upper_key(None, None, keys);
+    let answer = session.send(&format!("{} {probe}; rollback", statements.begin())).await?;
+    Ok(answer.rows.into_iter().next().map(|row| row.into_iter().flatten().collect()))
+}
+
+fn cost(explained: &Value) -> Cost {
+    let top = &explained[0];
+    let plan = &top["Plan"];
+    let number = |value: &Value| value.as_f64().unwrap_or(0.0);
+    let mut steps = Vec::new();
+    collect(plan, &mut steps);
+    let scan = &plan["Plans"][0];
+    Cost {
+        rows: number(&scan["Actual Rows"]) * number(&scan["Actual Loops"]).max(1.0),
+        took_ms: number(&top["Execution Time"]),
+        wal_bytes: number(&plan["WAL Bytes"]),
+        plan: steps,
+        data_error: None,
+    }
+}
+
+fn collect(node: &Value, steps: &mut Vec<String>) {
+    let text = |key: &str| node[key].as_str();
+    if let Some(kind) = text("Node Type") {
+        let what = text("Index Name").map(|index| format!(" using {index}"));
+        let on = text("Relation Name").map(|table| format!(" on {table}"));
+        let condition = ["Index Cond", "TID Cond", "Recheck Cond"].iter().find_map(|key| text(key));
+        let condition = condition.map(|condition| format!(" where {condition}"));
+        let parts = [what, on, condition].into_iter().flatten().collect::<String>();
+        steps.push(format!("{}{kind}{parts}", "  ".repeat(steps.len())));
+    }
+    for child in node["Plans"].as_array().into_iter().flatten() {
+        collect(child, steps);
+    }
+}
+
+/// Refuses a table whose triggers change keys or swallow updates: rows would be missed silently.
+async fn keeps_keys(
+    connected: &mut Connected,
+    examined: &Examined,
+    statements: &Statements,
+) -> Result<(), Error> {
+    if examined.table.before_update.is_empty() || matches!(examined.target.walk, Walk::Ctid { .. }) {
+        return Ok(());
+    }
+    let upper = first_end(&mut connected.session, statements, 100).await;
+    let upper = upper.map_err(|source| connected.error("trying a batch", source))?;
+    let range = statements.range(None, upper.as_deref());
+    let (key, table, needs) = (statements.key_json(), statements.aliased(), statements.needs());
+    let message = format!(
+        "{} with before as materialized (select {key} as key from {table} where {range} and {needs}), \
+         done as ({} returning {key} as key) \
+         select count(*) from (select key from before except select key from done) as lost; rollback",
+        statements.begin(),
+        statements.update(None, upper.as_deref()),
+    );
+    let answer = connected.session.send(&message).await;
+    let answer = answer.map_err(|source| connected.error("trying a batch", source))?;
+    let lost = answer.rows.last().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or("0");
+    if lost == "0" {
+        return Ok(());
+    }
+    let triggers = examined.table.before_update.join(", ");
+    let reason = format!("a trigger before update changes keys or drops updates ({triggers})");
+    let hint = Some("disable it for the role of this tool, or exclude those rows by scope".to_owned());
+    Err(Error::Spec(SpecError { place: examined.placed.table.clone(), reason, hint }))
+}
