@@ -8,25 +8,25 @@ use crate::target::Table;
 
 /// The server and who we are on it.
 #[derive(Clone, Debug, Deserialize)]
-pub struct Server {
+pub(crate) struct Server {
     /// `server_version_num`.
-    pub version_num: u32,
+    pub(crate) version_num: u32,
     /// The version as people write it.
-    pub version: String,
+    pub(crate) version: String,
     /// Identifies the cluster, standbys included; `None` when it may not be asked.
-    pub system_identifier: Option<String>,
+    pub(crate) system_identifier: Option<String>,
     /// Whether it is a standby.
-    pub is_standby: bool,
+    pub(crate) is_standby: bool,
     /// Whether the role sees what other sessions do.
-    pub sees_all: bool,
+    pub(crate) sees_all: bool,
     /// Whether the schema of our state is there.
-    pub has_state: bool,
+    pub(crate) has_state: bool,
     /// Whether the role may create it.
-    pub may_create: bool,
+    pub(crate) may_create: bool,
     /// The role.
-    pub role: String,
+    pub(crate) role: String,
     /// Whether autovacuum is on.
-    pub autovacuum: bool,
+    pub(crate) autovacuum: bool,
 }
 
 const SERVER: &str = "
@@ -46,7 +46,7 @@ select current_setting('server_version_num')::int as version_num,
 ///
 /// # Errors
 /// Those of the session.
-pub async fn server(session: &mut Session) -> Result<Server, DatabaseError> {
+pub(crate) async fn server(session: &mut Session) -> Result<Server, DatabaseError> {
     let mut found = session.read::<Server>(SERVER).await?;
     found.pop().ok_or_else(|| DatabaseError::Row("the server says nothing about itself".to_owned()))
 }
@@ -55,7 +55,7 @@ pub async fn server(session: &mut Session) -> Result<Server, DatabaseError> {
 ///
 /// # Errors
 /// Those of the session.
-pub async fn table(session: &mut Session, name: &str) -> Result<Option<Table>, DatabaseError> {
+pub(crate) async fn table(session: &mut Session, name: &str) -> Result<Option<Table>, DatabaseError> {
     let query = TABLE.replace("{name}", &literal(name));
     Ok(session.read::<Table>(&query).await?.pop())
 }

@@ -11,7 +11,7 @@ pub const LOST_LEASE: Sqlstate = Sqlstate(*b"BF001");
 
 /// Five letters or digits; the first two are the class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[serde(from = "String", into = "String")]
 pub struct Sqlstate([u8; 5]);
 
 /// What to do about a batch that failed.
@@ -83,11 +83,9 @@ impl fmt::Display for Sqlstate {
     }
 }
 
-impl TryFrom<String> for Sqlstate {
-    type Error = std::convert::Infallible;
-
-    fn try_from(code: String) -> Result<Sqlstate, Self::Error> {
-        Ok(Sqlstate::new(&code))
+impl From<String> for Sqlstate {
+    fn from(code: String) -> Sqlstate {
+        Sqlstate::new(&code)
     }
 }
 

@@ -79,8 +79,15 @@ async fn show(
     let out = context.stdout();
     write_job(out, job, &standing)?;
     for event in &events {
-        let text = |key: &str| event[key].as_str().unwrap_or_default();
-        writeln!(out, "  {}  {:<16} {}  {}", text("at"), text("kind"), text("actor"), event["detail"])?;
+        let text = |key: &str| event.get(key).and_then(Value::as_str).unwrap_or_default();
+        writeln!(
+            out,
+            "  {}  {:<16} {}  {}",
+            text("at"),
+            text("kind"),
+            text("actor"),
+            event.get("detail").unwrap_or(&Value::Null)
+        )?;
     }
     Ok(())
 }

@@ -77,20 +77,31 @@ pub struct Column {
 /// What the catalog says about a table.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Table {
+    /// Object id.
     pub oid: i64,
+    /// Schema, as the catalog spells it.
     pub schema: String,
+    /// Name, likewise.
     pub table: String,
     /// `pg_class.relkind`.
     pub kind: String,
+    /// Blocks on disk.
     pub blocks: i64,
     /// Rows as last estimated; below zero when never.
     pub rows: f64,
+    /// Size without indexes, partitions together.
     pub heap_bytes: i64,
+    /// Size of its indexes.
     pub index_bytes: i64,
+    /// The file on disk; a partitioned table has none.
     pub file_node: Option<i64>,
+    /// Whether the role may read it.
     pub can_select: bool,
+    /// Whether row security hides rows from the role.
     pub is_row_secured: bool,
+    /// Its columns by number.
     pub columns: Vec<TableColumn>,
+    /// Its indexes by name.
     pub indexes: Vec<Index>,
     /// Row triggers that run before an update.
     pub before_update: Vec<String>,
@@ -99,13 +110,21 @@ pub struct Table {
 /// A column of a table.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TableColumn {
+    /// Name, as the catalog spells it.
     pub name: String,
+    /// `pg_attribute.attnum`.
     pub number: i64,
+    /// Exact type, with precision or length.
     pub type_name: String,
+    /// Whether it is declared so.
     pub is_not_null: bool,
+    /// Whether it computes itself.
     pub is_generated: bool,
+    /// `generated always as identity`.
     pub is_always_identity: bool,
+    /// Whether it decides the partition of a row.
     pub is_partition_key: bool,
+    /// Whether the role may update it.
     pub can_update: bool,
     /// Like -1 or 1 when neighbors by value are neighbors on disk; `None` when never analyzed.
     pub correlation: Option<f64>,
@@ -114,21 +133,32 @@ pub struct TableColumn {
 /// An index of a table.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Index {
+    /// Name.
     pub name: String,
+    /// Whether it is the primary key's.
     pub is_primary: bool,
+    /// Whether no two rows share a key.
     pub is_unique: bool,
+    /// Whether queries may use it: not while or after a failed `create index concurrently`.
     pub is_valid: bool,
+    /// Whether uniqueness holds within a transaction as well (not deferrable).
     pub is_immediate: bool,
+    /// Whether it covers some rows only.
     pub is_partial: bool,
+    /// Whether it is ordered.
     pub is_btree: bool,
+    /// Its key columns, without those it merely includes.
     pub columns: Vec<IndexColumn>,
 }
 
 /// A column of an index; the name is missing for an expression.
 #[derive(Clone, Debug, Deserialize)]
 pub struct IndexColumn {
+    /// The column's name.
     pub name: Option<String>,
+    /// Whether greater values come first.
     pub is_descending: bool,
+    /// Whether it is ordered as `<` orders; `text_pattern_ops` is not.
     pub has_default_operators: bool,
     /// The index's collation, where it is not the column's own; quoted.
     pub collation: Option<String>,

@@ -75,23 +75,23 @@ async fn first_end(
 }
 
 fn cost(explained: &Value) -> Cost {
-    let top = &explained[0];
-    let plan = &top["Plan"];
-    let number = |value: &Value| value.as_f64().unwrap_or(0.0);
+    let Some(top) = explained.get(0) else { return Cost::default() };
+    let plan = top.get("Plan").unwrap_or(&Value::Null);
+    let number = |node: &Value, key: &str| node.get(key).and_then(Value::as_f64).unwrap_or(0.0);
     let mut steps = Vec::new();
     collect(plan, &mut steps);
-    let scan = &plan["Plans"][0];
+    let scan = plan.get("Plans").and_then(|plans| plans.get(0)).unwrap_or(&Value::Null);
     Cost {
-        rows: number(&scan["Actual Rows"]) * number(&scan["Actual Loops"]).max(1.0),
-        took_ms: number(&top["Execution Time"]),
-        wal_bytes: number(&plan["WAL Bytes"]),
+        rows: number(scan, "Actual Rows") * number(scan, "Actual Loops").max(1.0),
+        took_ms: number(top, "Execution Time"),
+        wal_bytes: number(plan, "WAL Bytes"),
         plan: steps,
         data_error: None,
     }
 }
 
 fn collect(node: &Value, steps: &mut Vec<String>) {
-    let text = |key: &str| node[key].as_str();
+    let text = |key: &str| node.get(key).and_then(Value::as_str);
     if let Some(kind) = text("Node Type") {
         let what = text("Index Name").map(|index| format!(" using {index}"));
         let on = text("Relation Name").map(|table| format!(" on {table}"));
@@ -100,7 +100,7 @@ fn collect(node: &Value, steps: &mut Vec<String>) {
         let parts = [what, on, condition].into_iter().flatten().collect::<String>();
         steps.push(format!("{}{kind}{parts}", "  ".repeat(steps.len())));
     }
-    for child in node["Plans"].as_array().into_iter().flatten() {
+    for child in node.get("Plans").and_then(Value::as_array).into_iter().flatten() {
         collect(child, steps);
     }
 }
