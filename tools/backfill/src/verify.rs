@@ -5,7 +5,7 @@
 //! writes old and new column in two statements is not wrong in between.
 //!
 //! Walked by key, each row is seen whatever other sessions do. Walked by blocks, a row that is updated meanwhile may move
-//! behind the cursor; such rows are told apart as moved, and another round looks for them.
+//! behind the cursor; such rows are told apart as moved, and another walk looks for them.
 
 mod lines;
 mod place;
@@ -149,7 +149,7 @@ async fn complete(
     const MOST_WALKS: u32 = 3;
     let mut record = Record::begin(patient, subject, may_resume).await?;
     if let Some(age) = record.resumed() {
-        reporter.note(format_args!("going on from the verification that was stopped {age} ago"));
+        reporter.note(format_args!("going on from the verification that began {age} ago"));
     }
     for walk in 1..=MOST_WALKS {
         let mut walker = Walker::new(subject, patient, reporter, &mut record);

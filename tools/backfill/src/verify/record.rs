@@ -187,6 +187,7 @@ impl Record {
         saved.map_err(|source| patient.error("recording the verification", source))?;
         self.keys += u64::try_from(values.len()).unwrap_or(0);
         self.pending.clear();
+        release_common::fault::point("verify.saved");
         Ok(())
     }
 }

@@ -23,6 +23,10 @@ const STRETCH: u32 = 10_000;
 const ROW_BY_ROW: u32 = 16;
 /// An application that writes old and new column in two statements has written both by then.
 const SECOND_LOOK_AFTER: Duration = Duration::from_millis(200);
+/// A timer costs more than a pause this short is worth.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
+/// Readers of the stream hear of it at least so often.
+const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// Rows per block where nobody has analyzed the table.
 const GUESSED_ROWS_PER_BLOCK: f64 = 50.0;
 
@@ -35,6 +39,8 @@ pub(crate) struct Walker<'a, 'r> {
     limit: u32,
     /// In ctid order, how long the table was last seen to be.
     blocks: u64,
+    /// Time of this turn that was spent waiting.
+    idle: Duration,
 }
 
 /// What a stretch came to.
@@ -63,7 +69,7 @@ impl<'a, 'r> Walker<'a, 'r> {
         record: &'a mut Record,
     ) -> Walker<'a, 'r> {
         let blocks = subject.place.blocks.unwrap_or(0);
-        Walker { subject, patient, reporter, record, limit: STRETCH, blocks }
+        Walker { subject, patient, reporter, record, limit: STRETCH, blocks, idle: Duration::ZERO }
     }
 
     /// Walks from the record's cursor to the end of the table, or until a signal.
@@ -84,9 +90,9 @@ impl<'a, 'r> Walker<'a, 'r> {
                 }
                 Err(error) => self.shrink(error)?,
             }
-            self.reporter.progress(self.record.tally())?;
-            self.record.save_if_due(self.patient).await?;
-            self.rest(began.elapsed()).await;
+            self.tell().await?;
+            let idle = std::mem::take(&mut self.idle);
+            self.rest(began.elapsed().saturating_sub(idle)).await?;
         }
     }
 
@@ -144,7 +150,7 @@ impl<'a, 'r> Walker<'a, 'r> {
         if first.is_empty() {
             return Ok(Vec::new());
         }
-        tokio::time::sleep(SECOND_LOOK_AFTER).await;
+        self.wait_for_second_look().await;
         let second: std::collections::HashSet<Position> = self.keys(&query).await?.into_iter().collect();
         let confirmed: Vec<Position> = first.iter().filter(|key| second.contains(*key)).cloned().collect();
         if self.subject.comparison.is_by_place() {
@@ -172,7 +178,7 @@ impl<'a, 'r> Walker<'a, 'r> {
                 None => {}
             }
         }
-        tokio::time::sleep(SECOND_LOOK_AFTER).await;
+        self.wait_for_second_look().await;
         let mut findings = Vec::new();
         let mut rows_moved = 0;
         for suspect in suspects {
@@ -233,12 +239,28 @@ impl<'a, 'r> Walker<'a, 'r> {
         Ok(())
     }
 
-    async fn rest(&mut self, worked: Duration) {
+    /// Pauses as the duty wants, and goes on telling where it stands.
+    async fn rest(&mut self, worked: Duration) -> Result<(), Error> {
         let share = self.subject.args.duty.share();
-        let pause = worked.mul_f64((1.0 / share - 1.0).clamp(0.0, 1e6));
-        if pause > Duration::from_micros(100) {
+        let mut left = worked.mul_f64((1.0 / share - 1.0).clamp(0.0, 1e6));
+        while left > SHORTEST_PAUSE && self.patient.requested().is_none() {
+            let pause = left.min(TOLD_EVERY);
             self.patient.sleep(pause).await;
+            left -= pause;
+            self.tell().await?;
         }
+        Ok(())
+    }
+
+    async fn tell(&mut self) -> Result<(), Error> {
+        self.reporter.progress(self.record.tally())?;
+        self.record.save_if_due(self.patient).await
+    }
+
+    /// Waits for the second look; nothing is read meanwhile.
+    async fn wait_for_second_look(&mut self) {
+        tokio::time::sleep(SECOND_LOOK_AFTER).await;
+        self.idle += SECOND_LOOK_AFTER;
     }
 
     async fn keys(&mut self, query: &str) -> Result<Vec<Position>, DatabaseError> {
