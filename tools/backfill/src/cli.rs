@@ -11,7 +11,7 @@ use release_common::output::ReportArgs;
 use release_common::units::Span;
 use release_common::{ClosedOutput, CommonArgs, Tool};
 
-pub use self::proof::{ContractArgs, ContractCommand, ContractWatchArgs, VerifyArgs};
+pub use self::proof::{DeadLetterCommand, JobArgs, TriggerArgs, TriggerCommand, VerifyArgs};
 pub use self::spec::SpecArgs;
 use crate::spec::Duty;
 
@@ -21,8 +21,8 @@ Examples:
     backfill plan job.toml
   Work tonight from 02:00 to 05:00; the same command resumes tomorrow (exit 75: work remains)
     backfill run job.toml
-  Compare old and new column, then ask whether the old one may go
-    backfill verify post-status && backfill contract check post-status
+  See from any machine how far it is
+    backfill status post-status
 
 The database is the one that DATABASE_URL or the PG* variables name.";
 
@@ -69,9 +69,6 @@ pub enum Command {
     /// Create, check or drop the dual-write trigger
     #[command(subcommand)]
     Trigger(TriggerCommand),
-    /// Tell whether the old column is still used
-    #[command(subcommand)]
-    Contract(ContractCommand),
     /// Remove what is recorded about a job
     DropState(DropStateArgs),
 }
@@ -198,57 +195,6 @@ pub struct RateArgs {
     pub report: ReportArgs,
 }
 
-/// What to do with rows that could not be filled.
-#[derive(Debug, Subcommand)]
-pub enum DeadLetterCommand {
-    /// Show them, with the server's code and words
-    List(JobArgs),
-    /// Try each again, and forget those that pass
-    Retry(JobArgs),
-}
-
-/// What to do with the trigger.
-#[derive(Debug, Subcommand)]
-pub enum TriggerCommand {
-    /// Create it: from then on each written row gets its new value
-    Create(TriggerArgs),
-    /// Tell whether it is there, enabled and as created
-    Check(JobArgs),
-    /// Drop it
-    Drop(TriggerArgs),
-}
-
-/// Flags of `trigger create` and `trigger drop`.
-#[derive(Args, Clone, Debug)]
-pub struct TriggerArgs {
-    /// The job
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// Print the SQL and stop
-    #[arg(long)]
-    pub dry_run: bool,
-    /// How to reach the database.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// Shape of what is reported.
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
-/// Flags of commands about one job.
-#[derive(Args, Clone, Debug)]
-pub struct JobArgs {
-    /// The job
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// How to reach the database.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// Shape of what is reported.
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
 /// Flags of `drop-state`.
 #[derive(Args, Clone, Debug)]
 pub struct DropStateArgs {
@@ -277,7 +223,16 @@ impl Tool for Cli {
             | Command::Status(_)
             | Command::DeadLetter(DeadLetterCommand::List(_))
             | Command::Trigger(TriggerCommand::Check(_)) => ClosedOutput::Stop,
-            _ => ClosedOutput::Discard,
+            Command::Init(_)
+            | Command::Run(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Cancel(_)
+            | Command::Rate(_)
+            | Command::Verify(_)
+            | Command::DeadLetter(DeadLetterCommand::Retry(_))
+            | Command::Trigger(TriggerCommand::Create(_) | TriggerCommand::Drop(_))
+            | Command::DropState(_) => ClosedOutput::Discard,
         }
     }
 }

@@ -89,7 +89,7 @@ async fn end(
     let left = left.map_err(|source| patient.error("counting dead letters", source))?;
     let signal: Option<Signal> = patient.requested();
     let reason = match (signal, left) {
-        (Some(_), _) => "interrupted",
+        (Some(_), _) => "signal",
         (None, 0) => "none_left",
         (None, _) => "letters_left",
     };

@@ -46,6 +46,12 @@ struct Plan<'a> {
     is_drop: bool,
 }
 
+impl Plan<'_> {
+    fn told(&self, text: &str) -> String {
+        format!("trigger {} on {}: {text}", self.definition.trigger, self.job.target.name)
+    }
+}
+
 /// What came of a plan.
 enum Made {
     Done,
@@ -118,8 +124,7 @@ async fn carry_out(
     context: &mut Context,
 ) -> Result<Outcome, Error> {
     let format = args.report.format();
-    let told =
-        |text: &str| format!("trigger {} on {}: {text}", plan.definition.trigger, plan.job.target.name);
+    let told = |text: &str| plan.told(text);
     if args.dry_run {
         return dry_run(plan, format, patient, context);
     }
@@ -139,7 +144,7 @@ async fn carry_out(
             ("locked", text.to_owned(), blockers, Outcome::Unfinished)
         }
         Made::Stopped(signal) => {
-            ("interrupted", "nothing has changed".to_owned(), Vec::new(), Outcome::Stopped(signal))
+            ("signal", "nothing has changed".to_owned(), Vec::new(), Outcome::Stopped(signal))
         }
     };
     for blocker in &blockers {

@@ -118,7 +118,7 @@ async fn rounds(
         if !subject.args.follow {
             return Ok(ending);
         }
-        if matches!(ending.reason, Reason::Interrupted) {
+        if matches!(ending.reason, Reason::Signal) {
             return Ok(followed(&sum, &ending));
         }
         reporter.round(round, &ending, began.elapsed())?;

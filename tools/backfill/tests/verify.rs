@@ -267,7 +267,7 @@ fn a_signal_stops_it_and_the_same_command_goes_on() {
     let mut first = stage.start(&["verify", "job", "--json", "--duty", "0.001"]);
     first.wait_for(|line| line["type"] == "difference");
     let stopped = first.terminate();
-    check(&stopped, 143, "interrupted", [10_000, 1, 0]);
+    check(&stopped, 143, "signal", [10_000, 1, 0]);
     let run = verify(&stage, &[]);
     check(&run, 1, "different", [ROWS, 2, 0]);
     assert!(run.stderr.contains("going on from the verification that began"), "{}", run.stderr);
@@ -335,7 +335,7 @@ fn following_finds_what_turns_wrong_later() {
     stage.sql("update t set n = 0 where id = 9");
     running.wait_for(|line| line["type"] == "round" && line["rows_different"] == 1);
     let run = running.terminate();
-    assert_eq!((run.code, run.summary()["reason"].as_str()), (1, Some("interrupted")));
+    assert_eq!((run.code, run.summary()["reason"].as_str()), (1, Some("signal")));
 }
 
 #[test]

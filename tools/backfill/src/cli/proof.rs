@@ -1,4 +1,4 @@
-//! The flags of what proves a job: `verify` and `contract`.
+//! The flags of what comes after the filling: `verify`, `deadletter` and `trigger`.
 
 use clap::{Args, Subcommand};
 use release_common::output::ReportArgs;
@@ -6,7 +6,6 @@ use release_common::units::{Percent, Span};
 
 use super::ConnectArgs;
 use crate::spec::Duty;
-use crate::sql::Identifier;
 
 /// Flags of `verify`.
 #[derive(Args, Clone, Debug)]
@@ -43,30 +42,35 @@ pub struct VerifyArgs {
     pub report: ReportArgs,
 }
 
-/// Whether the old column may go.
+/// What to do with rows that could not be filled.
 #[derive(Debug, Subcommand)]
-pub enum ContractCommand {
-    /// Answer now, from the catalog, running sessions and what was observed so far
-    Check(ContractArgs),
-    /// Observe statements until the answer is final
-    Watch(ContractWatchArgs),
+pub enum DeadLetterCommand {
+    /// Show them, with the server's code and words
+    List(JobArgs),
+    /// Try each again, and forget those that pass
+    Retry(JobArgs),
 }
 
-/// Flags of `contract check`.
+/// What to do with the trigger.
+#[derive(Debug, Subcommand)]
+pub enum TriggerCommand {
+    /// Create it: from then on each written row gets its new value
+    Create(TriggerArgs),
+    /// Tell whether it is there, enabled and as created
+    Check(JobArgs),
+    /// Drop it
+    Drop(TriggerArgs),
+}
+
+/// Flags of `trigger create` and `trigger drop`.
 #[derive(Args, Clone, Debug)]
-pub struct ContractArgs {
+pub struct TriggerArgs {
     /// The job
     #[arg(value_name = "NAME")]
     pub name: String,
-    /// Old column to ask about, instead of the job's; repeatable
-    #[arg(long, value_name = "COLUMN")]
-    pub column: Vec<Identifier>,
-    /// How long no statement may have used the column
-    #[arg(long, value_name = "TIME", default_value = "24h")]
-    pub quiet_for: Span,
-    /// Sessions older than this moment are clients of the old version
-    #[arg(long, value_name = "TIMESTAMP")]
-    pub deployed_at: Option<jiff::Timestamp>,
+    /// Print the SQL and stop
+    #[arg(long)]
+    pub dry_run: bool,
     /// How to reach the database.
     #[command(flatten)]
     pub connect: ConnectArgs,
@@ -75,13 +79,16 @@ pub struct ContractArgs {
     pub report: ReportArgs,
 }
 
-/// Flags of `contract watch`.
+/// Flags of commands about one job.
 #[derive(Args, Clone, Debug)]
-pub struct ContractWatchArgs {
-    /// What to ask.
+pub struct JobArgs {
+    /// The job
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// How to reach the database.
     #[command(flatten)]
-    pub check: ContractArgs,
-    /// Time between two looks at the statements
-    #[arg(long, value_name = "TIME", default_value = "1m")]
-    pub every: Span,
+    pub connect: ConnectArgs,
+    /// Shape of what is reported.
+    #[command(flatten)]
+    pub report: ReportArgs,
 }

@@ -109,7 +109,7 @@ impl Summary {
 
     /// Whether there is something to look at.
     pub(super) fn is_bad(&self) -> bool {
-        !matches!(self.reason, Reason::Clean | Reason::Repaired | Reason::SampledClean | Reason::Interrupted)
+        !matches!(self.reason, Reason::Clean | Reason::Repaired | Reason::SampledClean | Reason::Signal)
     }
 
     /// The reason as a sentence.
@@ -136,8 +136,8 @@ impl Summary {
                 self.upper_bound_percent.unwrap_or(100.0)
             ),
             Reason::SampledNothing => "the sample held no row and proves nothing: take a larger share".to_owned(),
-            Reason::Interrupted if self.is_standby => "stopped; nothing is recorded on a standby".to_owned(),
-            Reason::Interrupted => "stopped; the same command goes on from there within 24 hours".to_owned(),
+            Reason::Signal if self.is_standby => "stopped; nothing is recorded on a standby".to_owned(),
+            Reason::Signal => "stopped; the same command goes on from there within 24 hours".to_owned(),
             Reason::Unreachable => "the database cannot be reached: the same command goes on".to_owned(),
             Reason::Failed => "failed before every row was seen".to_owned(),
         }

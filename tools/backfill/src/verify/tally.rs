@@ -46,7 +46,7 @@ pub(crate) enum Reason {
     /// The sample held no row.
     SampledNothing,
     /// A signal came.
-    Interrupted,
+    Signal,
     /// The database cannot be reached.
     Unreachable,
     /// A statement failed.
@@ -102,7 +102,7 @@ impl Ending {
 
     /// A signal was obeyed.
     pub(crate) fn stopped(signal: Signal, tally: Tally) -> Ending {
-        Ending { signal: Some(signal), ..Ending::new(Mode::Full, Reason::Interrupted, tally) }
+        Ending { signal: Some(signal), ..Ending::new(Mode::Full, Reason::Signal, tally) }
     }
 
     /// What a script learns. Only a signal ends `--follow`: there the answer is what the rounds found.
@@ -118,7 +118,7 @@ impl Ending {
                 None,
                 Reason::Unsettled
                 | Reason::SampledNothing
-                | Reason::Interrupted
+                | Reason::Signal
                 | Reason::Unreachable
                 | Reason::Failed,
             ) => Outcome::Unfinished,
