@@ -1,5 +1,6 @@
 //! The command line: flags parse straight into what they mean.
 
+mod contract;
 mod spec;
 
 use std::net::SocketAddr;
@@ -10,6 +11,7 @@ use release_common::output::ReportArgs;
 use release_common::units::Span;
 use release_common::{ClosedOutput, CommonArgs, Tool};
 
+pub use self::contract::{ContractArgs, ContractCommand, ContractWatchArgs};
 pub use self::spec::SpecArgs;
 use crate::spec::Duty;
 
@@ -59,6 +61,9 @@ pub enum Command {
     Cancel(OrderArgs),
     /// Change the share of time that workers work
     Rate(RateArgs),
+    /// Tell whether the old column is still used
+    #[command(subcommand)]
+    Contract(ContractCommand),
     /// Remove what is recorded about a job
     DropState(DropStateArgs),
 }
@@ -216,6 +221,7 @@ impl Tool for Cli {
             | Command::Resume(_)
             | Command::Cancel(_)
             | Command::Rate(_)
+            | Command::Contract(_)
             | Command::DropState(_) => ClosedOutput::Discard,
         }
     }

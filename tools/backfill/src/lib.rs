@@ -25,6 +25,7 @@ mod catalog;
 mod chance;
 mod chunks;
 mod connect;
+mod contract;
 mod display;
 mod estimate;
 mod examine;
@@ -70,6 +71,7 @@ pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
         Command::Resume(args) => order::run(args, Desired::Run, context),
         Command::Cancel(args) => order::run(args, Desired::Cancel, context),
         Command::Rate(args) => order::rate(args, context),
+        Command::Contract(command) => contract::run(command, context),
         Command::DropState(args) => order::drop_state(args, context),
     }
 }
