@@ -7,6 +7,17 @@ use serde::{Deserialize, Serialize};
 
 use super::subject::Subject;
 
+/// What the catalog says about the old columns.
+#[derive(Clone, Debug)]
+pub(crate) struct Findings {
+    pub(crate) subject: Subject,
+    /// Old columns that still exist.
+    pub(crate) present: Vec<String>,
+    pub(crate) dependents: Vec<Dependent>,
+    pub(crate) functions: Vec<Function>,
+    pub(crate) triggers: Vec<Trigger>,
+}
+
 /// An entry of the catalog that depends on an old column.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Dependent {
@@ -65,13 +76,8 @@ pub(crate) struct Blocker {
 }
 
 /// All blockers, each once.
-pub(crate) fn blockers(
-    dependents: &[Dependent],
-    functions: &[Function],
-    triggers: &[Trigger],
-    subject: &Subject,
-    job: &str,
-) -> Vec<Blocker> {
+pub(crate) fn blockers(found: &Findings, job: &str) -> Vec<Blocker> {
+    let Findings { subject, dependents, functions, triggers, .. } = found;
     let known = dependents.iter().map(|dependent| from_catalog(dependent, job));
     let by_trigger =
         triggers.iter().filter(|trigger| trigger.may_use(subject)).map(|trigger| trigger.blocker(job));

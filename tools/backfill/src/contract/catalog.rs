@@ -6,22 +6,11 @@
 
 use serde::Deserialize;
 
-use super::blockers::{Dependent, Function, Trigger};
+use super::blockers::Findings;
 use super::subject::{Relation, Subject};
 use crate::job::Job;
 use crate::postgres::{DatabaseError, Session};
 use crate::sql::{Identifier, literal};
-
-/// What the catalog says about the old columns.
-#[derive(Clone, Debug)]
-pub(crate) struct Findings {
-    pub(crate) subject: Subject,
-    /// Old columns that still exist.
-    pub(crate) present: Vec<String>,
-    pub(crate) dependents: Vec<Dependent>,
-    pub(crate) functions: Vec<Function>,
-    pub(crate) triggers: Vec<Trigger>,
-}
 
 #[derive(Deserialize)]
 struct Shape {

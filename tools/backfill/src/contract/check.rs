@@ -5,9 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use release_common::Context;
 
-use super::blockers::blockers;
+use super::blockers::{Findings, blockers};
 use super::history::{self, superfluous};
 use super::observation::Observation;
+use super::statistics::Seen;
 use super::verdict::{Answer, Evidence, Reason, answer};
 use super::{catalog, sessions, statistics, store};
 use crate::cli::ContractArgs;
@@ -71,64 +72,56 @@ impl Checker {
     }
 
     async fn look(&mut self) -> Result<Report, DatabaseError> {
-        let actor = self.connected.actor.clone();
         let session = &mut self.connected.session;
         let found = catalog::read(session, &self.job, &self.columns).await?;
-        let mut seen = statistics::read(session, &found.subject).await?;
+        let seen = statistics::read(session, &found.subject).await?;
         let earlier = store::read(session, &self.job).await?;
         let at = self.connected.clock.now();
+        let clock = self.connected.actor.clock();
         let columns = found.subject.columns.clone();
-        let current = seen.statistics.take().map(|statistics| Observation {
+        let current = seen.statistics.clone().map(|statistics| Observation {
             at,
-            clock: actor.clock().to_owned(),
+            clock: clock.to_owned(),
             columns: columns.clone(),
             statistics,
         });
-        let (live, is_hidden) = sessions::judge(&seen.clients, self.deployed_at, &found.subject);
-        if is_hidden && !seen.blind.contains(&Reason::RightsMissing) {
-            seen.blind.push(Reason::ActivityHidden);
-        }
-        let evidence = Evidence {
-            is_present: !found.present.is_empty(),
-            blockers: blockers(
-                &found.dependents,
-                &found.functions,
-                &found.triggers,
-                &found.subject,
-                &self.job.name,
-            ),
-            sessions: live,
-            blind: seen.blind,
-            history: current.as_ref().map(|look| history::judge(&earlier, look, self.quiet_for)),
-        };
+        let evidence = self.evidence(&found, &seen, current.as_ref().map(|look| (look, earlier.as_slice())));
         let (answer, reason) = answer(&evidence, at, self.quiet_for);
-        let mut times: Vec<Timestamp> = earlier
-            .iter()
-            .filter(|look| look.clock == actor.clock() && look.columns == columns && look.at <= at)
-            .map(|look| look.at)
-            .collect();
-        times.extend(current.as_ref().map(|look| look.at));
+        // Statements that could not be seen would look as if they had not run: such a look is no base for a later one.
+        let kept = current.as_ref().filter(|_| seen.blind.is_empty());
+        let is_ours = |look: &&Observation| look.clock == clock && look.columns == columns && look.at <= at;
+        let mut times: Vec<Timestamp> =
+            earlier.iter().filter(is_ours).chain(kept).map(|look| look.at).collect();
         times.sort();
         times.dedup();
-        let record = store::Record {
-            look: current.as_ref(),
-            superfluous: &superfluous(&times, at, self.quiet_for),
-            columns: &columns,
-            answer,
-            reason,
-        };
-        store::write(session, &actor, &self.job, &record).await?;
-        Ok(Report {
-            at,
-            answer,
-            reason,
-            evidence,
-            columns,
-            present: found.present,
-            quiet_for: self.quiet_for,
-            looks: times.len(),
-            standbys: seen.standbys,
-            clock: actor.clock(),
-        })
+        let superfluous = superfluous(&times, at, self.quiet_for);
+        let record =
+            store::Record { look: kept, superfluous: &superfluous, columns: &columns, answer, reason };
+        let actor = self.connected.actor.clone();
+        store::write(&mut self.connected.session, &actor, &self.job, &record).await?;
+        let (looks, quiet_for, standbys) = (times.len(), self.quiet_for, seen.standbys);
+        let present = found.present;
+        Ok(Report { at, answer, reason, evidence, columns, present, quiet_for, looks, standbys, clock })
+    }
+
+    /// What was read, judged witness by witness.
+    fn evidence(
+        &self,
+        found: &Findings,
+        seen: &Seen,
+        looks: Option<(&Observation, &[Observation])>,
+    ) -> Evidence {
+        let (live, is_hidden) = sessions::judge(&seen.clients, self.deployed_at, &found.subject);
+        let mut blind = seen.blind.clone();
+        if is_hidden && !blind.contains(&Reason::RightsMissing) {
+            blind.push(Reason::ActivityHidden);
+        }
+        Evidence {
+            is_present: !found.present.is_empty(),
+            blockers: blockers(found, &self.job.name),
+            sessions: live,
+            blind,
+            history: looks.map(|(current, earlier)| history::judge(earlier, current, self.quiet_for)),
+        }
     }
 }

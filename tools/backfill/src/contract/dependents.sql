@@ -30,7 +30,7 @@ dependent (classid, objid, objsubid, deptype) as (
     where d.deptype in ('n', 'a')
 ),
 distinct_dependent as (
-    select classid, objid, objsubid, bool_and(deptype = 'a') as is_automatic
+    select classid, objid, objsubid, bool_or(deptype = 'a') as is_automatic
     from dependent group by classid, objid, objsubid
 ),
 described as (
@@ -69,7 +69,7 @@ described as (
         end as name,
         (select format('%I.%I', n.nspname, c.relname) from pg_class c join pg_namespace n on n.oid = c.relnamespace
          where c.oid = coalesce(con.conrelid, case when d.objsubid > 0 then rel.oid end,
-             (select i.indrelid from pg_index i where i.indexrelid = rel.oid), ad.adrelid, rw.ev_class, tg.tgrelid,
+             (select i.indrelid from pg_index i where i.indexrelid = rel.oid), ad.adrelid, case when rw.rulename <> '_RETURN' then rw.ev_class end, tg.tgrelid,
              pol.polrelid, pr.prrelid)) as on_table,
         con.oid is not null and con.conrelid not in (select oid from tree) as is_elsewhere,
         tg.oid is not null and (select n.nspname = 'backfill' from pg_proc p join pg_namespace n on n.oid = p.pronamespace

@@ -71,13 +71,11 @@ impl Usage<'_> {
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let mut inner = Vec::new();
                 self.entry(table_with_joins, &mut inner, outer, tables);
-                match alias {
-                    Some(_) => {
-                        let is_ours = inner.iter().any(|source| source.is_ours);
-                        sources.push(self.aliased(String::new(), is_ours, alias.as_ref()));
-                    }
-                    None => sources.extend(inner),
+                if alias.is_some() {
+                    let is_ours = inner.iter().any(|source| source.is_ours);
+                    inner = vec![self.aliased(String::new(), is_ours, alias.as_ref())];
                 }
+                sources.extend(inner);
             }
             TableFactor::Table { name, alias, .. } | TableFactor::Function { name, alias, .. } => {
                 let own = parts(name).pop().unwrap_or_default();

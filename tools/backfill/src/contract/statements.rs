@@ -197,7 +197,9 @@ fn is_maintenance(words: &[String]) -> bool {
     match leading.next() {
         Some("create") => {
             let may_read = leading.next().is_some_and(|second| READING_CREATIONS.contains(&second));
-            !may_read || !words.iter().any(|word| word == "as")
+            let has_query = words.iter().any(|word| word == "select")
+                || words.windows(2).any(|pair| pair == ["as", "table"]);
+            !may_read || !has_query
         }
         Some(first) => MAINTENANCE.contains(&first),
         None => false,

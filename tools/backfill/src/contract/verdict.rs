@@ -181,8 +181,7 @@ impl Reason {
 #[cfg(test)]
 mod tests {
     use super::super::history::Used;
-    use super::super::observation::{Break, Counted};
-    use super::super::subject::Use;
+    use super::super::observation::Break;
     use super::{Answer, Duration, Evidence, History, Reason, Timestamp, answer};
 
     const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -225,23 +224,12 @@ mod tests {
 
     #[test]
     fn use_is_told_even_when_something_is_hidden() {
-        let mut used = quiet_for(0, None);
-        used.blind = vec![Reason::RightsMissing];
-        if let Some(history) = &mut used.history {
-            let statement = Counted {
-                userid: 1,
-                dbid: 1,
-                queryid: 1,
-                toplevel: true,
-                calls: 3,
-                class: Use::Star,
-                query: String::new(),
-                role: None,
-            };
-            let at = Timestamp::UNIX_EPOCH;
-            history.used = vec![Used { statement, calls: 1, since: at, last_before: at }];
-        }
-        check(&used, (Answer::InUse, Reason::Statements));
+        let counted = r#"{"userid": 1, "dbid": 1, "queryid": 1, "toplevel": true, "calls": 3, "class": "star", "query": ""}"#;
+        let (statement, at) = (serde_json::from_str(counted).unwrap(), Timestamp::UNIX_EPOCH);
+        let used = vec![Used { statement, calls: 1, since: at, last_before: at }];
+        let history = Some(History { quiet_since: at, used, broken: None });
+        let blind = vec![Reason::RightsMissing];
+        check(&Evidence { history, blind, ..quiet_for(0, None) }, (Answer::InUse, Reason::Statements));
     }
 
     #[test]
