@@ -1,5 +1,6 @@
 //! The command line: flags parse straight into what they mean.
 
+mod contract;
 mod proof;
 mod spec;
 
@@ -11,6 +12,7 @@ use release_common::output::ReportArgs;
 use release_common::units::Span;
 use release_common::{ClosedOutput, CommonArgs, Tool};
 
+pub use self::contract::{ContractArgs, ContractCommand, ContractWatchArgs};
 pub use self::proof::{DeadLetterCommand, JobArgs, TriggerArgs, TriggerCommand, VerifyArgs};
 pub use self::spec::SpecArgs;
 use crate::spec::Duty;
@@ -69,6 +71,9 @@ pub enum Command {
     /// Create, check or drop the dual-write trigger
     #[command(subcommand)]
     Trigger(TriggerCommand),
+    /// Tell whether the old column is still used
+    #[command(subcommand)]
+    Contract(ContractCommand),
     /// Remove what is recorded about a job
     DropState(DropStateArgs),
 }
@@ -232,6 +237,7 @@ impl Tool for Cli {
             | Command::Verify(_)
             | Command::DeadLetter(DeadLetterCommand::Retry(_))
             | Command::Trigger(TriggerCommand::Create(_) | TriggerCommand::Drop(_))
+            | Command::Contract(_)
             | Command::DropState(_) => ClosedOutput::Discard,
         }
     }

@@ -27,6 +27,7 @@ mod catalog;
 mod chance;
 mod chunks;
 mod connect;
+mod contract;
 mod deadletter;
 mod display;
 mod estimate;
@@ -80,6 +81,7 @@ pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
         Command::Verify(args) => verify::run(args, context),
         Command::DeadLetter(command) => deadletter::run(command, context),
         Command::Trigger(command) => trigger::run(command, context),
+        Command::Contract(command) => contract::run(command, context),
         Command::DropState(args) => order::drop_state(args, context),
     }
 }

@@ -221,10 +221,11 @@ impl Statements {
         }
     }
 
-    /// The table under the name that expressions may use.
+    /// The table under the name that expressions may use. The mark tells the contract check that a statement in the
+    /// server's statistics is ours and no use of the old column.
     pub fn aliased(&self) -> String {
         let only = if matches!(self.target.walk, Walk::Ctid { .. }) { "only " } else { "" };
-        format!("{only}{} as {}", self.target.name, self.target.alias)
+        format!("{only}{} as {} /* backfill */", self.target.name, self.target.alias)
     }
 
     /// First message: the limits of the transaction; in key order followed by [`Statements::upper_key`].
