@@ -355,8 +355,9 @@ fn a_standby_is_read_without_a_trace() {
     let position = stage.sql("select pg_current_wal_lsn()");
     let standby = server().standby(&[]).unwrap();
     let is_there = format!("select pg_last_wal_replay_lsn() >= '{position}'");
+    let began = std::time::Instant::now();
     while standby.sql(&stage.database, &is_there).unwrap() != "t" {
-        std::thread::sleep(std::time::Duration::from_millis(20));
+        assert!(began.elapsed() < stage::LIMIT, "the standby never came up to {position}");
     }
     let there = |arguments: &[&str]| {
         let url = standby.url(&stage.database);
