@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::spec::{Spec, Timeouts};
 use crate::sql::literal;
 use crate::state::jsonb;
-use crate::target::{KeyColumn, Target, Walk};
+use crate::target::{Column, KeyColumn, Target, Walk};
 
 /// A killed worker's chunk is taken over after this; each checkpoint renews it.
 pub const LEASE_S: u32 = 30;
@@ -47,20 +47,19 @@ pub struct Claim {
 impl Statements {
     /// The SQL of job `job_id`.
     pub fn new(job_id: i64, spec: &Spec, target: &Target) -> Statements {
-        let values: Vec<(String, String)> = spec
-            .set
-            .iter()
-            .zip(&target.columns)
-            .map(|(one, column)| {
-                (column.name.to_string(), format!("({})::{}", one.expression, column.type_name))
-            })
-            .collect();
-        let join = |between: &str, form: &dyn Fn(&(String, String)) -> String| {
-            values.iter().map(form).collect::<Vec<_>>().join(between)
+        let join = |between: &str, form: &dyn Fn(&Column, &str) -> String| {
+            let pairs = spec.set.iter().zip(&target.columns);
+            pairs.map(|(one, column)| form(column, &one.expression)).collect::<Vec<_>>().join(between)
         };
-        let assignments = join(", ", &|(column, value)| format!("{column} = {value}"));
+        let assignments = join(", ", &|column, expression| {
+            format!("{} = ({expression})::{}", column.name, column.assigned_type())
+        });
         let own = &target.alias;
-        let differs = join(" or ", &|(column, value)| format!("{own}.{column} is distinct from {value}"));
+        let differs = join(" or ", &|column, expression| {
+            let text = if column.has_equality { "" } else { "::text" };
+            let (name, type_name) = (&column.name, &column.type_name);
+            format!("{own}.{name}{text} is distinct from ({expression})::{type_name}{text}")
+        });
         let scope = spec.scope.as_ref().map_or_else(|| "true".to_owned(), |scope| format!("({scope})"));
         let condition =
             spec.condition.as_ref().map(|condition| format!("({condition}) and ")).unwrap_or_default();
@@ -73,6 +72,11 @@ impl Statements {
             scope,
             timeouts: spec.timeouts,
         }
+    }
+
+    /// The table and the way through it.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Quoted schema and name of the table.
