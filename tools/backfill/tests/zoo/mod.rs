@@ -109,7 +109,8 @@ impl<'a> Zoo<'a> {
             // Tests of other databases of the cluster are sessions like any other.
             ("throttle", "throttle = { lock_waiters = 1000 }\n".to_owned()),
         ];
-        let is_said = |key: &str| text.lines().any(|line| line.trim_start().starts_with(&format!("{key} = ")));
+        let is_said =
+            |key: &str| text.lines().any(|line| line.trim_start().starts_with(&format!("{key} = ")));
         let presets = presets.iter().filter(|(key, _)| !is_said(key)).map(|(_, line)| line.as_str());
         let whole: String = presets.collect::<String>() + text;
         self.file(&format!("{}.toml", name.replace('/', "_")), &whole)
@@ -271,7 +272,9 @@ impl Session {
     #[track_caller]
     pub fn wait(&mut self) {
         let deadline = Instant::now() + LIMIT;
-        while self.answers.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap() != "done" {}
+        while self.answers.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap() != "done"
+        {
+        }
     }
 }
 
