@@ -168,7 +168,8 @@ async fn expressions(
 ) -> Result<bool, Error> {
     let mut reads_filled = false;
     for ((one, column), place) in placed.spec.set.iter().zip(columns).zip(&placed.set) {
-        let text = format!("({})::{}", one.expression, column.type_name);
+        // Within a cast, what is no whole expression (such as `a) or (b`) is none here either.
+        let text = format!("cast({}\n as {})", one.expression, column.type_name);
         let tree = tree(connected, table, columns, &text, place).await?;
         reads_filled |= tree.reads_filled;
         remarks.extend(tree.stable.map(|functions| {
@@ -180,7 +181,7 @@ async fn expressions(
     let conditions = [(&placed.spec.scope, &placed.scope), (&placed.spec.condition, &placed.condition)];
     for (condition, place) in conditions {
         if let Some(condition) = condition {
-            tree(connected, table, columns, &format!("({condition})::bool"), place).await?;
+            tree(connected, table, columns, &format!("cast(not {condition}\n as bool)"), place).await?;
         }
     }
     Ok(reads_filled)

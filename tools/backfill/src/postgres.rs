@@ -194,12 +194,19 @@ impl Session {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 let error = understood(error);
-                // Outside a transaction this is only a warning of the server's.
-                let is_lost = error.sqlstate().is_none_or(Sqlstate::ends_session)
-                    || self.exchange("rollback").await.is_err();
+                let is_lost = error.sqlstate().is_none_or(Sqlstate::ends_session) || !self.roll_back().await;
                 self.is_open = self.is_open && !is_lost;
                 Err(error)
             }
+        }
+    }
+
+    /// Ends the open transaction, if any; false when the connection broke. Outside of one a plain `rollback` would be
+    /// warned about on stderr; with a chain it is an error that can be read (SQLSTATE 25P01).
+    async fn roll_back(&mut self) -> bool {
+        match self.exchange("rollback and chain; rollback").await {
+            Ok(_) => true,
+            Err(error) => understood(error).sqlstate().is_some_and(|code| code.code() == "25P01"),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The first batch for real, rolled back: what it costs, and whether rows and triggers behave.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::connect::Connected;
@@ -29,8 +30,8 @@ pub(crate) struct Cost {
 /// Fills one row and rolls back: an expression that fails on the first row is wrong.
 pub(crate) async fn first_row(connected: &mut Connected, examined: &Examined) -> Result<(), Error> {
     let statements = Statements::new(0, &examined.placed.spec, &examined.target);
-    match batch(&mut connected.session, &statements, 1).await {
-        Ok(_) => keeps_keys(connected, examined, &statements).await,
+    match one_row(&mut connected.session, &statements).await {
+        Ok(()) => keeps_keys(connected, examined, &statements).await,
         // That says something about two rows and nothing about the expression.
         Err(source) if is_conflict(&source) => Ok(()),
         Err(source) => {
@@ -60,6 +61,21 @@ fn is_conflict(error: &DatabaseError) -> bool {
 
 fn is_about_a_row(error: &DatabaseError) -> bool {
     error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Bisect)
+}
+
+/// Fills the first row that needs it, alone: a block holds more than one.
+async fn one_row(session: &mut Session, statements: &Statements) -> Result<(), DatabaseError> {
+    #[derive(Deserialize)]
+    struct First {
+        key: Position,
+    }
+    let upper = first_end(session, statements, TRIED_ROWS).await?;
+    let first = statements.keys_in_need(None, upper.as_deref());
+    let first = session.read::<First>(&format!("{first} limit 1")).await?.pop();
+    if let Some(First { key }) = first {
+        session.send(&format!("{} {}; rollback", statements.begin(), statements.update_row(&key))).await?;
+    }
+    Ok(())
 }
 
 async fn batch(session: &mut Session, statements: &Statements, keys: u32) -> Result<Cost, DatabaseError> {
@@ -155,6 +171,9 @@ async fn keeps_keys(
         Err(error) if is_about_a_row(&error) => lost(&mut connected.session, statements, 1).await,
         lost => lost,
     };
+    if lost.as_ref().is_err_and(is_about_a_row) {
+        return Ok(());
+    }
     if lost.map_err(|source| connected.error("trying a batch", source))? == 0 {
         return Ok(());
     }
