@@ -155,8 +155,13 @@ impl<'a> Zoo<'a> {
 
     /// A session of somebody else's, which stays open.
     pub fn session(&self) -> Session {
+        self.session_at(&self.postgres.url(&self.database))
+    }
+
+    /// As [`Zoo::session`], by another way.
+    pub fn session_at(&self, url: &str) -> Session {
         let mut command = Command::new(self.postgres.program("psql"));
-        command.args(["-X", "-qAt", "-d", &self.postgres.url(&self.database)]);
+        command.args(["-X", "-qAt", "-d", url]);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
         let answers = lines_of(child.stdout.take().unwrap());
         Session { child, answers }
@@ -261,19 +266,18 @@ impl Session {
         writeln!(self.child.stdin.as_mut().unwrap(), "{sql};").unwrap();
     }
 
-    /// Sends statements and waits until they are done.
+    /// Sends statements and waits until they are done; the rows.
     #[track_caller]
-    pub fn ask(&mut self, sql: &str) {
-        self.send(&format!("{sql};\n\\echo done"));
-        self.wait();
-    }
-
-    /// Waits for the end of statements that were sent with `\echo done` behind them.
-    #[track_caller]
-    pub fn wait(&mut self) {
+    pub fn ask(&mut self, sql: &str) -> Vec<String> {
+        self.send(&format!("{sql};\n\\echo done\n"));
         let deadline = Instant::now() + LIMIT;
-        while self.answers.recv_timeout(deadline.saturating_duration_since(Instant::now())).unwrap() != "done"
-        {
+        let mut rows = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.answers.recv_timeout(left).unwrap() {
+                row if row == "done" => return rows,
+                row => rows.push(row),
+            }
         }
     }
 }
