@@ -229,9 +229,10 @@ impl Statements {
     /// First message: the limits of the transaction; in key order followed by [`Statements::upper_key`].
     pub fn begin(&self) -> String {
         // The planner sees one small range of a huge table; no statistics however old may turn that into a scan of
-        // all of it. A just-in-time compiler would cost more than the batch.
+        // all of it. A bitmap would lock rows in the order of the blocks instead of the key. A just-in-time compiler
+        // would cost more than the batch.
         let plan = match &self.target.walk {
-            Walk::Key { .. } => "set local enable_seqscan = off; ",
+            Walk::Key { .. } => "set local enable_seqscan = off; set local enable_bitmapscan = off; ",
             Walk::Ctid { .. } => "",
         };
         format!(

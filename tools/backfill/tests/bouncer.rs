@@ -15,7 +15,7 @@ const FIXTURE: &str = "
 const SPEC: &str = "table = 't'\nset = { new = 'upper(old)' }\n";
 /// What a session of the pool could have kept.
 const KEPT: &str = "select count(*) from pg_prepared_statements; show lock_timeout; show statement_timeout; \
-                    show idle_in_transaction_session_timeout; show synchronous_commit; show enable_seqscan; show jit; \
+                    show idle_in_transaction_session_timeout; show synchronous_commit; show enable_seqscan; show enable_bitmapscan; show jit; \
                     select count(*) from pg_class where relnamespace = pg_my_temp_schema()";
 
 /// A database behind a pooler.
@@ -33,7 +33,7 @@ fn check_sessions(zoo: &Zoo<'_>) {
     let mut held: Vec<Session> = Vec::new();
     for _ in 0..sessions {
         let mut session = zoo.session_at(&zoo.url);
-        assert_eq!(session.ask(&format!("begin; {KEPT}")), ["0", "0", "0", "0", "on", "on", "on", "0"]);
+        assert_eq!(session.ask(&format!("begin; {KEPT}")), ["0", "0", "0", "0", "on", "on", "on", "on", "0"]);
         held.push(session);
     }
     assert_eq!(zoo.sql(pooled), sessions.to_string(), "they were the pool's");
@@ -56,7 +56,7 @@ fn orders_and_errors_pass_the_pool() {
     let bouncer = PgBouncer::start(zoo::cluster(), &[]).unwrap();
     let zoo = behind(&bouncer);
     zoo.sql("alter table t add check (new <> 'VALUE 1999')");
-    let job = zoo.job("t", &format!("{SPEC}batch = {{ size = 20, duty = 0.05, workers = 4 }}"));
+    let job = zoo.job("t", &format!("{SPEC}batch = {{ size = 5, duty = 0.03, workers = 4 }}"));
     let mut run = zoo.start_run(&job, &[]);
     run.until_working();
     assert_eq!(zoo.backfill(&["status", "t", "--json"]).lines()[0]["workers"], 4);

@@ -119,7 +119,7 @@ fn a_first_row_that_cannot_be_filled_is_a_wrong_expression() {
 #[test]
 fn dead_letters_count_although_the_session_of_the_summary_was_cut_off() {
     let zoo = Zoo::open(&fixture("unique", &[390]));
-    let job = zoo.job("t", &format!("{SPEC}batch = {{ size = 10, duty = 0.05 }}"));
+    let job = zoo.job("t", &format!("{SPEC}batch = {{ size = 5, duty = 0.03 }}"));
     let mut run = zoo.start_run(&job, &[]);
     run.until_working();
     let cut = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
