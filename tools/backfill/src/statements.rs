@@ -330,7 +330,7 @@ mod tests {
         .unwrap();
         let target: Target = serde_json::from_value(serde_json::json!({
             "oid": 1, "name": "public.t", "alias": "t", "walk": {"by": "key", "columns": [], "is_scattered": false},
-            "columns": [{"name": "n", "number": 1, "type_name": type_name}],
+            "columns": [{"name": "n", "number": 1, "type_name": type_name, "has_equality": type_name != "json"}],
         }))
         .unwrap();
         Statements::new(1, &spec, &target).differs().to_owned()

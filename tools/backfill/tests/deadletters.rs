@@ -101,7 +101,7 @@ fn too_many_bad_rows_fail_the_job_and_keep_what_is_filled() {
         "{summary}"
     );
     assert!(did.stderr.contains("more than 5 rows could not be filled"), "{}", did.stderr);
-    assert!(did.stderr.contains("hint: backfill deadletter list t"), "{}", did.stderr);
+    assert!(did.stderr.contains("hint: `backfill deadletter list t` shows them"), "{}", did.stderr);
     assert_eq!(zoo.sql("select count(*), max(id) from t where new is not null"), "200|200");
     assert_eq!(zoo.events("t"), "recorded running failed");
     let more = zoo.job("t", &format!("{SPEC}errors = {{ dead_letter_max = 1000 }}"));

@@ -118,45 +118,30 @@ fn a_session_that_waits_for_us_stops_us() {
 }
 
 #[test]
-fn sessions_that_wait_for_locks_hold_the_work() {
+fn work_is_held_until_the_last_signal_is_calm() {
     let zoo = Zoo::open(ROWS);
-    let (mut holder, mut waiter) = (zoo.session(), zoo.session());
+    let (mut holder, mut waiter, mut busy) = (zoo.session(), zoo.session(), zoo.session());
     holder.ask("begin; update other set n = 2");
     waiter.send("update other set n = 3");
-    zoo.wait_for("select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()", "1");
-    let job = zoo.job("t", &format!("{SPEC}throttle = {{ lock_waiters = 1 }}"));
-    let mut run = zoo.start_run(&job, &[]);
-    held(&mut run, "lock_waiters", 2);
-    assert_eq!(run.until_type("progress")["keys_seen"], 0, "it did not even begin");
-    holder.ask("commit");
-    assert_eq!(run.end().0, 0);
-}
-
-#[test]
-fn busy_sessions_hold_the_work() {
-    let zoo = Zoo::open(ROWS);
-    let mut busy = zoo.session();
     busy.send("select pg_sleep(600)");
-    zoo.wait_for(
-        "select count(*) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()",
-        "1",
-    );
-    let mut run =
-        zoo.start_run(&zoo.job("t", &format!("{SPEC}throttle = {{ active = 1, lock_waiters = 1000 }}")), &[]);
-    held(&mut run, "active", 2);
-    stands_still(&mut run);
-}
-
-#[test]
-fn a_hook_that_says_no_holds_the_work_until_it_says_yes() {
-    let zoo = Zoo::open(ROWS);
-    let job = zoo.job("t", &format!("{SPEC}throttle = {{ hook = 'test -e calm', lock_waiters = 1000 }}"));
-    let mut run = zoo.start_run(&job, &[]);
-    held(&mut run, "the hook says no", 2);
-    stands_still(&mut run);
+    let asleep = "select count(*) from pg_stat_activity where datname = current_database()
+         and (wait_event_type = 'Lock' or wait_event = 'PgSleep')";
+    zoo.wait_for(asleep, "2");
+    let throttle = "hook = 'test -e calm', lock_waiters = 1, active = 1";
+    let mut run = zoo.start_run(&zoo.job("t", &format!("{SPEC}throttle = {{ {throttle} }}")), &[]);
+    let line = held(&mut run, "lock_waiters", 2);
+    for signal in ["lock_waiters", "active", "hook"] {
+        let findings = line["findings"].as_array().unwrap();
+        let is_red = |finding: &&Value| finding["signal"] == signal && finding["color"] == "red";
+        assert!(findings.iter().any(|finding| is_red(&finding)), "{signal}: {line}");
+    }
+    assert_eq!((stands_still(&mut run), line["keys_seen"].as_i64()), ((), Some(0)), "it does not even begin");
+    holder.ask("commit");
+    zoo.sql("select pg_cancel_backend(pid) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'");
+    held(&mut run, "the hook says no", 5);
     zoo.file("calm", "");
-    let (exit, summary) = run.end();
-    assert_eq!((exit, &summary["rows"]), (0, &json!(3000)), "{summary}");
+    assert_eq!(run.end().0, 0);
+    assert_eq!(zoo.sql("select count(*) from t where new is null"), "0");
 }
 
 #[test]
