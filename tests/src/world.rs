@@ -16,6 +16,7 @@ pub struct World {
     scratch: TempDir,
     folder: PathBuf,
     path: OsString,
+    environment: Vec<(String, String)>,
 }
 
 /// What a shell line did.
@@ -39,7 +40,12 @@ impl World {
         let inherited = env::var_os("PATH").unwrap_or_default();
         let folders = [binaries()?].into_iter().chain(env::split_paths(&inherited));
         let path = env::join_paths(folders).map_err(|_| Error::NotBuilt(PathBuf::from("PATH")))?;
-        Ok(Self { folder: scratch.path().join(folder), scratch, path })
+        Ok(Self { folder: scratch.path().join(folder), scratch, path, environment: Vec::new() })
+    }
+
+    /// Sets an environment variable of the shell lines.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.environment.push((name.to_owned(), value.to_owned()));
     }
 
     /// Where shell lines run.
@@ -57,6 +63,7 @@ impl World {
             .env("HOME", self.scratch.path())
             .env("NO_COLOR", "1")
             .env("LC_ALL", "C.UTF-8")
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .output()?;
         let output = String::from_utf8_lossy(&ran.stdout).into_owned();

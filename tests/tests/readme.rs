@@ -17,7 +17,7 @@ use std::process::Command;
 use pipelines::document::{Block, blocks, steps};
 use pipelines::help;
 use pipelines::world::World;
-use testbed::Site;
+use testbed::{Postgres, PostgresOptions, Site};
 
 /// README.md and docs/*.md, with their blocks.
 fn documents() -> Vec<(PathBuf, Vec<Block>)> {
@@ -128,10 +128,29 @@ precache-hash --print-hash dist > hash.txt
 sw-force-refresh keygen --out release >/dev/null
 "#;
 
+/// The job of the examples, at any hour.
+const JOB: &str = r#"
+name = "post-status"
+table = 'public."Post"'
+source = ["published"]
+set = { status = "(case when published then 'Published' else 'Draft' end)::\"Status\"" }
+window = "always"
+"#;
+
+/// A database with the table of [`JOB`].
+fn database() -> Postgres {
+    let postgres = Postgres::start(&PostgresOptions::default()).unwrap();
+    let fixture = "create type \"Status\" as enum ('Draft', 'Published');
+        create table \"Post\" (id int primary key, published bool not null, status \"Status\");
+        insert into \"Post\" select n, n % 2 = 0 from generate_series(1, 5000) n;";
+    postgres.sql("postgres", fixture).unwrap();
+    postgres
+}
+
 #[test]
 fn examples_of_the_long_helps_run() {
     let mut wrong = Vec::new();
-    for tool in ["precache-hash", "sw-force-refresh"] {
+    for tool in ["precache-hash", "sw-force-refresh", "backfill"] {
         for (words, help) in helps(tool) {
             let examples = help::examples(&help);
             // A subcommand may lean on the examples of the tool.
@@ -161,9 +180,14 @@ fn helps(tool: &str) -> Vec<(Vec<String>, String)> {
 
 /// Runs the examples of one help, one after the other in one world; what is wrong with them.
 fn complaints(tool: &str, examples: &[String]) -> Vec<String> {
-    let world = World::new("testdata/builds").unwrap();
+    let mut world = World::new("testdata/builds").unwrap();
     let made = world.run(FIXTURES).unwrap();
     assert_eq!(made.exit, 0, "the fixtures: {}", made.output);
+    let postgres = (tool == "backfill").then(database);
+    if let Some(postgres) = &postgres {
+        fs::write(world.folder().join("job.toml"), JOB).unwrap();
+        world.set("DATABASE_URL", &postgres.url("postgres"));
+    }
     let site = Site::serve(world.folder().join("dist")).unwrap();
     let run = |example: &String| {
         // The addresses of examples are reserved (RFC 2606): here they lead to the build itself.

@@ -66,8 +66,13 @@ pub(crate) fn table_query(name: &str) -> String {
 
 const TABLE: &str = "
 select c.oid::int8 as oid, n.nspname::text as schema, c.relname::text as table, c.relkind::text as kind,
-       coalesce(nullif(c.relpages, 0), pg_relation_size(c.oid) / current_setting('block_size')::int8)::int8 as blocks,
-       c.reltuples::float8 as rows,
+       case when c.relkind = 'p' then (select coalesce(sum(pg_relation_size(relid)), 0) from pg_partition_tree(c.oid))
+                 / current_setting('block_size')::int8
+            else coalesce(nullif(c.relpages, 0), pg_relation_size(c.oid) / current_setting('block_size')::int8)
+            end::int8 as blocks,
+       case when c.relkind = 'p' then (select coalesce(sum(l.reltuples), 0) from pg_partition_tree(c.oid) t
+                 join pg_class l on l.oid = t.relid where t.isleaf and l.reltuples > 0)
+            else c.reltuples end::float8 as rows,
        case when c.relkind = 'p' then (select coalesce(sum(pg_table_size(relid)), 0) from pg_partition_tree(c.oid))
             else pg_table_size(c.oid) end::int8 as heap_bytes,
        case when c.relkind = 'p' then (select coalesce(sum(pg_indexes_size(relid)), 0) from pg_partition_tree(c.oid))
@@ -79,8 +84,15 @@ select c.oid::int8 as oid, n.nspname::text as schema, c.relname::text as table, 
             'name', a.attname, 'number', a.attnum, 'type_name', format_type(a.atttypid, a.atttypmod),
             'is_not_null', a.attnotnull, 'is_generated', a.attgenerated <> '',
             'is_always_identity', a.attidentity = 'a',
-            'is_partition_key', exists (select from pg_partitioned_table p
-                where p.partrelid = c.oid and a.attnum = any (p.partattrs::int2[])),
+            'is_partition_key', exists (select from pg_partition_tree(c.oid) t
+                join pg_attribute k on k.attrelid = t.relid and k.attname = a.attname
+                join pg_depend d on d.classid = 'pg_class'::regclass and d.objid = k.attrelid
+                    and d.objsubid = k.attnum and d.refclassid = d.classid and d.refobjid = k.attrelid
+                    and d.refobjsubid = 0 and d.deptype = 'i'),
+            'has_equality', (select base.typcategory <> 'G' and base.typname not in ('json', 'xml') from pg_type own
+                join pg_type item on item.oid = case when own.typcategory = 'A' then own.typelem else own.oid end
+                join pg_type base on base.oid = coalesce(nullif(item.typbasetype, 0), item.oid)
+                where own.oid = a.atttypid),
             'can_update', has_column_privilege(c.oid, a.attnum, 'update'),
             'correlation', (select max(s.correlation) from pg_stats s where s.schemaname = n.nspname
                 and s.tablename = c.relname and s.attname = a.attname)) order by a.attnum)
@@ -102,8 +114,8 @@ select c.oid::int8 as oid, n.nspname::text as schema, c.relname::text as table, 
                 where k.place <= i.indnkeyatts)) order by ic.relname)
         from pg_index i join pg_class ic on ic.oid = i.indexrelid join pg_am am on am.oid = ic.relam
         where i.indrelid = c.oid), '[]') as indexes,
-       coalesce((select json_agg(t.tgname order by t.tgname) from pg_trigger t
-        where t.tgrelid = c.oid and not t.tgisinternal and t.tgenabled in ('O', 'A')
+       coalesce((select json_agg(distinct t.tgname) from pg_trigger t
+        where (t.tgrelid = c.oid or t.tgrelid in (select relid from pg_partition_tree(c.oid))) and not t.tgisinternal and t.tgenabled in ('O', 'A')
           and (t.tgtype & 1) = 1 and (t.tgtype & 2) = 2 and (t.tgtype & 16) = 16), '[]') as before_update
 from pg_class c join pg_namespace n on n.oid = c.relnamespace
 where c.oid = to_regclass({name})";

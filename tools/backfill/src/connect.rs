@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use release_common::{Clock, Context};
 
+use crate::catalog::Server;
 use crate::cli::ConnectArgs;
 use crate::error::Error;
 use crate::job::Job;
@@ -37,6 +38,28 @@ impl Connected {
         let found = found.map_err(|source| self.error("reading the job", source))?;
         let unknown = || Error::UnknownJob { name: name.to_owned(), database: self.database.shown() };
         found.ok_or_else(unknown)
+    }
+
+    /// Opens the session anew if it was lost while nobody used it: networks and poolers close what is idle for hours.
+    pub(crate) async fn revive(&mut self) -> Result<(), Error> {
+        if self.session.is_open() && self.session.send("select 1").await.is_ok() {
+            return Ok(());
+        }
+        let session = self.database.connect().await;
+        self.session = session.map_err(|source| self.error("connecting", source))?;
+        Ok(())
+    }
+
+    /// Refuses a standby.
+    pub(crate) fn primary(&self, server: &Server) -> Result<(), Error> {
+        if !server.is_standby {
+            return Ok(());
+        }
+        Err(Error::Server {
+            database: self.database.shown(),
+            reason: "is a standby and cannot be written".to_owned(),
+            hint: Some("give the address of the primary".to_owned()),
+        })
     }
 
     /// What a failed statement means.

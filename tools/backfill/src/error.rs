@@ -125,10 +125,15 @@ impl Error {
         let is_absent = source.sqlstate().is_none_or(|code| code.ends_session() || code.code() == "53300");
         let is_row = matches!(source, DatabaseError::Row(_));
         if is_absent && !is_row {
-            Error::Unreachable { database: database.to_owned(), source }
-        } else {
-            Error::Database { doing: doing.to_owned(), source }
+            return Error::Unreachable { database: database.to_owned(), source };
         }
+        let refusal = match source.sqlstate().map(|code| code.code().to_owned()).as_deref() {
+            Some("42501") => "GRANT what is missing, or use the role that recorded the job",
+            Some("25006") => "give the address of the primary",
+            _ => return Error::Database { doing: doing.to_owned(), source },
+        };
+        let (database, hint) = (database.to_owned(), Some(refusal.to_owned()));
+        Error::Server { database, reason: format!("{doing}: {source}"), hint }
     }
 }
 

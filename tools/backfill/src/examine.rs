@@ -10,7 +10,7 @@ use crate::connect::Connected;
 use crate::error::Error;
 use crate::postgres::DatabaseError;
 use crate::spec::{Place, Placed, SpecError};
-use crate::sqlstate::Sqlstate;
+use crate::sqlstate::{Reaction, Sqlstate};
 use crate::statements::Statements;
 use crate::target::{Choice, Column, Table, Target, Walk, Wishes};
 
@@ -61,9 +61,7 @@ async fn server(connected: &mut Connected) -> Result<Server, Error> {
     if server.version_num < OLDEST_VERSION {
         return refuse(format!("PostgreSQL {} is too old", server.version), "13 is the oldest that will do");
     }
-    if server.is_standby {
-        return refuse("is a standby and cannot be written".to_owned(), "give the address of the primary");
-    }
+    connected.primary(&server)?;
     if !server.has_state && !server.may_create {
         let reason = format!("role {} may not create the schema backfill", server.role);
         let grant = format!("GRANT CREATE ON DATABASE ... TO {}; it is needed once", server.role);
@@ -122,7 +120,12 @@ fn set_columns(placed: &Placed, table: &Table) -> Result<Vec<Column>, Error> {
             let reason = format!("the role may not update {name}");
             return Err(Error::Spec(SpecError { place: place.clone(), reason, hint }));
         }
-        Ok(Column { name: name.clone(), number: column.number, type_name: column.type_name.clone() })
+        Ok(Column {
+            name: name.clone(),
+            number: column.number,
+            type_name: column.type_name.clone(),
+            has_equality: column.has_equality,
+        })
     });
     columns.collect()
 }
@@ -165,7 +168,8 @@ async fn expressions(
 ) -> Result<bool, Error> {
     let mut reads_filled = false;
     for ((one, column), place) in placed.spec.set.iter().zip(columns).zip(&placed.set) {
-        let text = format!("({})::{}", one.expression, column.type_name);
+        // Within a cast, what is no whole expression (such as `a) or (b`) is none here either.
+        let text = format!("cast({}\n as {})", one.expression, column.type_name);
         let tree = tree(connected, table, columns, &text, place).await?;
         reads_filled |= tree.reads_filled;
         remarks.extend(
@@ -176,7 +180,7 @@ async fn expressions(
     let conditions = [(&placed.spec.scope, &placed.scope), (&placed.spec.condition, &placed.condition)];
     for (condition, place) in conditions {
         if let Some(condition) = condition {
-            tree(connected, table, columns, &format!("({condition})::bool"), place).await?;
+            tree(connected, table, columns, &format!("cast(not {condition}\n as bool)"), place).await?;
         }
     }
     Ok(reads_filled)
@@ -290,8 +294,9 @@ async fn explained(connected: &mut Connected, examined: &Examined) -> Result<(),
 
 /// A refusal of the server's about something the user wrote.
 pub(crate) fn refused(connected: &Connected, place: &Place, source: DatabaseError) -> Error {
-    let is_about_text =
-        |code: Sqlstate| matches!(code.class(), "42" | "22" | "23" | "0A" | "P0" | "2F" | "3F");
+    let is_about_text = |code: Sqlstate| {
+        code.reaction() == Reaction::Bisect || matches!(code.class(), "42" | "0A" | "2F" | "3F")
+    };
     let Some(code) = source.sqlstate().filter(|code| is_about_text(*code)) else {
         return connected.error("examining the job", source);
     };

@@ -44,7 +44,7 @@ pub enum DatabaseError {
     },
     /// No connection, or it broke.
     #[error("the connection failed")]
-    Connection(#[source] sqlx::Error),
+    Connection(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// No answer in time.
     #[error("no connection within {0:?}")]
     Late(Duration),
@@ -53,7 +53,7 @@ pub enum DatabaseError {
     Row(String),
     /// An address that is none.
     #[error("not an address such as postgres://user@host:5432/database")]
-    Address(#[source] sqlx::Error),
+    Address(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// A file with an address that cannot be read.
     #[error("{path}: cannot be read", path = path.display())]
     AddressFile {
@@ -89,8 +89,7 @@ impl Database {
             None => std::env::var("DATABASE_URL").ok().filter(|address| !address.is_empty()),
         };
         let options = match address {
-            Some(address) => PgConnectOptions::from_str(without_prisma_parameters(address.trim()).as_str())
-                .map_err(DatabaseError::Address)?,
+            Some(address) => options(address.trim()).map_err(DatabaseError::Address)?,
             None => PgConnectOptions::new(),
         };
         // PgBouncer refuses start-up parameters that it does not know.
@@ -125,6 +124,19 @@ impl Database {
             Err(_) => Err(DatabaseError::Late(CONNECT_TIMEOUT)),
         }
     }
+}
+
+/// The driver takes any scheme for its own.
+fn options(address: &str) -> Result<PgConnectOptions, Box<dyn std::error::Error + Send + Sync>> {
+    let is_postgres = ["postgres://", "postgresql://"].iter().any(|scheme| address.starts_with(scheme));
+    if !is_postgres {
+        return Err("the scheme is neither postgres nor postgresql".into());
+    }
+    let read = PgConnectOptions::from_str(&without_prisma_parameters(address));
+    read.map_err(|error| match error {
+        sqlx::Error::Configuration(source) => source,
+        other => Box::new(other),
+    })
 }
 
 /// Prisma's addresses carry parameters of its own, which PostgreSQL's client does not know.
@@ -182,12 +194,19 @@ impl Session {
             Ok(answer) => Ok(answer),
             Err(error) => {
                 let error = understood(error);
-                // Outside a transaction this is only a warning of the server's.
-                let is_lost = error.sqlstate().is_none_or(Sqlstate::ends_session)
-                    || self.exchange("rollback").await.is_err();
+                let is_lost = error.sqlstate().is_none_or(Sqlstate::ends_session) || !self.roll_back().await;
                 self.is_open = self.is_open && !is_lost;
                 Err(error)
             }
+        }
+    }
+
+    /// Ends the open transaction, if any; false when the connection broke. Outside of one a plain `rollback` would be
+    /// warned about on stderr; with a chain it is an error that can be read (SQLSTATE 25P01).
+    async fn roll_back(&mut self) -> bool {
+        match self.exchange("rollback and chain; rollback").await {
+            Ok(_) => true,
+            Err(error) => understood(error).sqlstate().is_some_and(|code| code.code() == "25P01"),
         }
     }
 
@@ -242,7 +261,11 @@ fn understood(error: sqlx::Error) -> DatabaseError {
     let Some(refusal) =
         error.as_database_error().and_then(|error| error.try_downcast_ref::<PgDatabaseError>())
     else {
-        return DatabaseError::Connection(error);
+        // The driver repeats what the system says.
+        return DatabaseError::Connection(match error {
+            sqlx::Error::Io(source) => Box::new(source),
+            other => Box::new(other),
+        });
     };
     let position = match refusal.position() {
         Some(PgErrorPosition::Original(position)) => Some(position),

@@ -86,6 +86,7 @@ impl<'a> Run<'a> {
         }
         let server = catalog::server(&mut connected.session).await;
         let server = server.map_err(|source| connected.error("asking the server", source))?;
+        connected.primary(&server)?;
         init::same_cluster(&job, &server, connected)?;
         let table = table(connected, &job).await?;
         let page = match args.metrics {
@@ -119,16 +120,26 @@ impl<'a> Run<'a> {
         if self.job.state == State::Done {
             return Ok(Stop::Done);
         }
+        let mut told = "";
         loop {
             let stop = match self.obstacle(connected).await? {
                 Some(obstacle) => obstacle,
-                None => self.shift(connected, &mut reporter).await?,
+                None => {
+                    told = "";
+                    self.shift(connected, &mut reporter).await?
+                }
             };
             let is_passing = matches!(stop, Stop::WindowClosed | Stop::Paused | Stop::OwnedElsewhere);
             if !(self.args.until_done && is_passing) {
                 return Ok(stop);
             }
-            reporter.event(&json!({"type": "waiting", "job": self.job.name, "reason": reason(&stop, false)}));
+            let why = reason(&stop, false);
+            if told != why {
+                told = why;
+                let opens_at = self.opens_at(&stop, connected);
+                let line = json!({"type": "waiting", "job": self.job.name, "reason": why, "opens_at": opens_at, "clock": clock});
+                reporter.event(&line);
+            }
             if let Some(signal) = self.rest().await {
                 return Ok(Stop::Signal(signal));
             }
@@ -173,10 +184,7 @@ impl<'a> Run<'a> {
     }
 
     async fn standing(&self, connected: &mut Connected) -> Result<Standing, Error> {
-        if !connected.session.is_open() {
-            let session = connected.database.connect().await;
-            connected.session = session.map_err(|source| connected.error("connecting", source))?;
-        }
+        connected.revive().await?;
         let standing = chunks::standing(&mut connected.session, &self.job).await;
         standing.map_err(|source| connected.error("reading the job", source))
     }
@@ -246,7 +254,8 @@ impl<'a> Run<'a> {
         let is_held = matches!(self.live.pace(), Pace::Hold(_)) && self.live.counts().batches == 0;
         let reason = reason(&stop, is_held && stop == Stop::WindowClosed && self.job.state == State::Running);
         let standing = self.record_end(connected, &stop, reason).await;
-        let dead_letters = standing.as_ref().map_or(0, |standing| standing.dead_letters);
+        let own = i64::try_from(self.live.counts().dead_letters).unwrap_or(i64::MAX);
+        let dead_letters = standing.as_ref().map_or(own, |standing| standing.dead_letters);
         let reason = if stop == Stop::Done && dead_letters > 0 { "dead_letters" } else { reason };
         let summary = self.summary(&stop, reason, standing, connected);
         let format = self.args.report.format();
@@ -271,9 +280,7 @@ impl<'a> Run<'a> {
 
     /// The database may be gone: then the next run finds out by itself.
     async fn record_end(&self, connected: &mut Connected, stop: &Stop, reason: &str) -> Option<Standing> {
-        if !connected.session.is_open() && !matches!(stop, Stop::Unreachable(_)) {
-            connected.session = connected.database.connect().await.ok()?;
-        }
+        connected.revive().await.ok()?;
         let actor = connected.actor.clone();
         if let Stop::Failed(why, _) = stop {
             let set = state::set_state(&mut connected.session, &actor, &self.job, State::Failed, Some(why));
@@ -302,10 +309,7 @@ impl<'a> Run<'a> {
             Stop::Failed(why, _) | Stop::Unreachable(why) => Some(why.clone()),
             _ => None,
         };
-        let opens_at = match (&self.job.spec.window, stop) {
-            (When::Within(window), Stop::WindowClosed) => window.opens_after(connected.clock.now()),
-            _ => None,
-        };
+        let opens_at = self.opens_at(stop, connected);
         Summary {
             kind: "summary",
             reason,
@@ -325,6 +329,16 @@ impl<'a> Run<'a> {
             detail,
             opens_at,
             clock: connected.actor.clock(),
+        }
+    }
+}
+
+impl Run<'_> {
+    /// When a window that is closed opens again.
+    fn opens_at(&self, stop: &Stop, connected: &Connected) -> Option<Timestamp> {
+        match (&self.job.spec.window, stop) {
+            (When::Within(window), Stop::WindowClosed) => window.opens_after(connected.clock.now()),
+            _ => None,
         }
     }
 }

@@ -24,8 +24,8 @@ const CHECKPOINTER_SINCE: u32 = 170_000;
 struct Look {
     replica_lag_bytes: Option<f64>,
     replica_lag_s: Option<f64>,
-    slots_unreserved: i64,
-    slots_lost: i64,
+    slots_unreserved: Vec<String>,
+    slots_lost: Vec<String>,
     wal_bytes: f64,
     lock_waiters: i64,
     active: i64,
@@ -47,14 +47,14 @@ pub(crate) struct Sample {
     /// False when the table is not the one that the job was recorded for.
     pub(crate) is_same_table: bool,
     /// Slots that have lost their WAL since the first look.
-    pub(crate) newly_lost_slots: i64,
+    pub(crate) newly_lost_slots: Vec<String>,
 }
 
 /// Turns looks into signals: rates need the look before.
 pub(crate) struct Sampler {
     query: String,
     is_blind: bool,
-    first_lost: Option<i64>,
+    first_lost: Option<Vec<String>>,
     last: Option<(Instant, Look)>,
 }
 
@@ -84,12 +84,11 @@ impl Sampler {
         let look = session.read::<Look>(&self.query).await?.pop();
         let look = look.ok_or_else(|| DatabaseError::Row("no signals".to_owned()))?;
         let now = Instant::now();
-        let first_lost = *self.first_lost.get_or_insert(look.slots_lost);
-        let sample = Sample {
-            signals: self.signals(&look, now),
-            is_same_table: look.is_same_table,
-            newly_lost_slots: look.slots_lost - first_lost,
-        };
+        let first_lost = self.first_lost.get_or_insert_with(|| look.slots_lost.clone());
+        let newly_lost = look.slots_lost.iter().filter(|slot| !first_lost.contains(slot));
+        let newly_lost_slots = newly_lost.cloned().collect();
+        let sample =
+            Sample { signals: self.signals(&look, now), is_same_table: look.is_same_table, newly_lost_slots };
         self.last = Some((now, look));
         Ok(sample)
     }
@@ -104,8 +103,8 @@ impl Sampler {
         Signals {
             replica_lag_bytes: look.replica_lag_bytes,
             replica_lag_s: look.replica_lag_s,
-            slots_unreserved: look.slots_unreserved,
-            slots_lost: look.slots_lost,
+            slots_unreserved: look.slots_unreserved.clone(),
+            slots_lost: look.slots_lost.clone(),
             wal_rate_bytes: rate,
             lock_waiters: seen(look.lock_waiters),
             active: seen(look.active),
@@ -174,8 +173,8 @@ with a as materialized (
 select
   (select max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)) from pg_stat_replication)::float8 as replica_lag_bytes,
   (select max(extract(epoch from replay_lag)) from pg_stat_replication)::float8 as replica_lag_s,
-  (select count(*) from pg_replication_slots where wal_status = 'unreserved') as slots_unreserved,
-  (select count(*) from pg_replication_slots where wal_status = 'lost') as slots_lost,
+  (select coalesce(json_agg(slot_name order by slot_name), '[]') from pg_replication_slots where wal_status = 'unreserved') as slots_unreserved,
+  (select coalesce(json_agg(slot_name order by slot_name), '[]') from pg_replication_slots where wal_status = 'lost') as slots_lost,
   pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8 as wal_bytes,
   (select count(*) from a where wait_event_type = 'Lock' and not is_ours) as lock_waiters,
   (select count(*) from a where state = 'active' and not is_ours) as active,

@@ -26,9 +26,9 @@ pub struct Signals {
     /// How long that standby is behind; PostgreSQL says nothing on an idle link, which is not zero.
     pub replica_lag_s: Option<f64>,
     /// Slots whose WAL is about to be removed.
-    pub slots_unreserved: i64,
+    pub slots_unreserved: Vec<String>,
     /// Slots whose WAL has been removed.
-    pub slots_lost: i64,
+    pub slots_lost: Vec<String>,
     /// WAL written per second since the last look.
     pub wal_rate_bytes: Option<f64>,
     /// Other sessions that wait for a lock.
@@ -128,10 +128,10 @@ fn events(signals: &Signals) -> Vec<Finding> {
             format!("the signals are {} s old", shown(signals.age_s)),
         ),
         told(
-            signals.slots_unreserved > 0,
+            !signals.slots_unreserved.is_empty(),
             "slot",
             Color::Red,
-            "a replication slot is about to lose its WAL".to_owned(),
+            format!("replication slot {} is about to lose its WAL", signals.slots_unreserved.join(", ")),
         ),
         told(
             is_blocking,
@@ -228,7 +228,7 @@ mod tests {
     fn events_have_their_color() {
         let base = Signals::default;
         check(&Signals { age_s: 5.1, ..base() }, &[("stale", Color::Red)]);
-        check(&Signals { slots_unreserved: 1, ..base() }, &[("slot", Color::Red)]);
+        check(&Signals { slots_unreserved: vec!["standby".into()], ..base() }, &[("slot", Color::Red)]);
         check(&Signals { is_archiving_failing: true, ..base() }, &[("archiver", Color::Red)]);
         check(&Signals { is_hook_content: Some(false), ..base() }, &[("hook", Color::Red)]);
         let short = Signals { blocked_by_us: 1, blocked_by_us_ms: 10.0, ..base() };
@@ -250,7 +250,8 @@ mod tests {
 
     #[test]
     fn the_worst_comes_first() {
-        let signals = Signals { is_vacuuming: true, slots_unreserved: 1, ..Signals::default() };
+        let signals =
+            Signals { is_vacuuming: true, slots_unreserved: vec!["standby".into()], ..Signals::default() };
         check(&signals, &[("slot", Color::Red), ("vacuum", Color::Yellow)]);
     }
 }

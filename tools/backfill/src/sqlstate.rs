@@ -66,11 +66,11 @@ impl Sqlstate {
             "57014" => Reaction::Shrink,
             // A standby after a failover, no free slot, out of memory or disk for the moment: all pass.
             "25006" | "53300" | "53400" | "53200" => Reaction::Reconnect,
-            // Raised by a trigger or function of the user's about the row it was given.
-            "P0001" => Reaction::Bisect,
             _ if self.ends_session() => Reaction::Reconnect,
             _ => match self.class() {
-                "22" | "23" => Reaction::Bisect,
+                // Data, constraints, two rows from a subquery that may give one, a value too long for its index, and
+                // what a trigger or function of the user's raises about the row it was given.
+                "21" | "22" | "23" | "38" | "54" | "P0" => Reaction::Bisect,
                 _ => Reaction::Fail,
             },
         }
@@ -109,6 +109,9 @@ mod tests {
             ("22012", Reaction::Bisect),
             ("23505", Reaction::Bisect),
             ("P0001", Reaction::Bisect),
+            ("P0002", Reaction::Bisect),
+            ("21000", Reaction::Bisect),
+            ("54000", Reaction::Bisect),
             ("08006", Reaction::Reconnect),
             ("57P01", Reaction::Reconnect),
             ("25006", Reaction::Reconnect),

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::spec::{Spec, Timeouts};
 use crate::sql::literal;
 use crate::state::jsonb;
-use crate::target::{KeyColumn, Target, Walk};
+use crate::target::{Column, KeyColumn, Target, Walk};
 
 /// A killed worker's chunk is taken over after this; each checkpoint renews it.
 pub const LEASE_S: u32 = 30;
@@ -47,25 +47,19 @@ pub struct Claim {
 impl Statements {
     /// The SQL of job `job_id`.
     pub fn new(job_id: i64, spec: &Spec, target: &Target) -> Statements {
-        let values: Vec<(String, String)> = spec
-            .set
-            .iter()
-            .zip(&target.columns)
-            .map(|(one, column)| {
-                (column.name.to_string(), format!("({})::{}", one.expression, column.type_name))
-            })
-            .collect();
-        let join = |between: &str, form: &dyn Fn(&(String, String)) -> String| {
-            values.iter().map(form).collect::<Vec<_>>().join(between)
+        let join = |between: &str, form: &dyn Fn(&Column, &str) -> String| {
+            let pairs = spec.set.iter().zip(&target.columns);
+            pairs.map(|(one, column)| form(column, &one.expression)).collect::<Vec<_>>().join(between)
         };
-        let assignments = join(", ", &|(column, value)| format!("{column} = {value}"));
-        let own = &target.alias;
-        let compare = values.iter().zip(&target.columns).map(|((name, value), column)| {
-            // The type json has no equality: its texts are compared.
-            let text = if column.type_name == "json" { "::text" } else { "" };
-            format!("{own}.{name}{text} is distinct from {value}{text}")
+        let assignments = join(", ", &|column, expression| {
+            format!("{} = ({expression})::{}", column.name, column.assigned_type())
         });
-        let differs = compare.collect::<Vec<_>>().join(" or ");
+        let own = &target.alias;
+        let differs = join(" or ", &|column, expression| {
+            let text = if column.has_equality { "" } else { "::text" };
+            let (name, type_name) = (&column.name, &column.type_name);
+            format!("{own}.{name}{text} is distinct from ({expression})::{type_name}{text}")
+        });
         let scope = spec.scope.as_ref().map_or_else(|| "true".to_owned(), |scope| format!("({scope})"));
         let condition =
             spec.condition.as_ref().map(|condition| format!("({condition}) and ")).unwrap_or_default();
@@ -78,6 +72,11 @@ impl Statements {
             scope,
             timeouts: spec.timeouts,
         }
+    }
+
+    /// The table and the way through it.
+    pub fn target(&self) -> &Target {
+        &self.target
     }
 
     /// Quoted schema and name of the table.
@@ -231,9 +230,10 @@ impl Statements {
     /// First message: the limits of the transaction; in key order followed by [`Statements::upper_key`].
     pub fn begin(&self) -> String {
         // The planner sees one small range of a huge table; no statistics however old may turn that into a scan of
-        // all of it. A just-in-time compiler would cost more than the batch.
+        // all of it. A bitmap would lock rows in the order of the blocks instead of the key. A just-in-time compiler
+        // would cost more than the batch.
         let plan = match &self.target.walk {
-            Walk::Key { .. } => "set local enable_seqscan = off; ",
+            Walk::Key { .. } => "set local enable_seqscan = off; set local enable_bitmapscan = off; ",
             Walk::Ctid { .. } => "",
         };
         format!(
@@ -330,7 +330,7 @@ mod tests {
         .unwrap();
         let target: Target = serde_json::from_value(serde_json::json!({
             "oid": 1, "name": "public.t", "alias": "t", "walk": {"by": "key", "columns": [], "is_scattered": false},
-            "columns": [{"name": "n", "number": 1, "type_name": type_name}],
+            "columns": [{"name": "n", "number": 1, "type_name": type_name, "has_equality": type_name != "json"}],
         }))
         .unwrap();
         Statements::new(1, &spec, &target).differs().to_owned()

@@ -104,9 +104,9 @@ async fn events(connected: &mut Connected, job: &Job) -> Result<Vec<Value>, Erro
 }
 
 /// The job with what is asked of it: a paused job is not one that runs.
-fn standing_name(job: &Job, standing: &Standing) -> &'static str {
+fn standing_name(standing: &Standing) -> &'static str {
     let is_open = matches!(standing.state, State::Ready | State::Running);
-    if is_open && standing.desired == Desired::Pause && job.name == job.spec.name {
+    if is_open && standing.desired == Desired::Pause {
         return "paused";
     }
     if standing.state == State::Running && standing.owners.is_empty() {
@@ -117,7 +117,7 @@ fn standing_name(job: &Job, standing: &Standing) -> &'static str {
 
 fn to_json(job: &Job, standing: &Standing) -> Value {
     json!({
-        "type": "job", "job": job.name, "state": standing_name(job, standing), "desired": standing.desired,
+        "type": "job", "job": job.name, "state": standing_name(standing), "desired": standing.desired,
         "table": job.target.name, "pass": standing.pass, "chunks": standing.chunks, "chunks_left": standing.left,
         "keys_seen": standing.keys_seen, "rows_written": standing.rows_written,
         "dead_letters": standing.dead_letters, "workers": standing.owners.len(), "duty": job.duty(),
@@ -127,7 +127,7 @@ fn to_json(job: &Job, standing: &Standing) -> Value {
 
 fn write_job(out: &mut (dyn Write + Send), job: &Job, standing: &Standing) -> Result<(), Error> {
     let done = standing.chunks - standing.left;
-    write!(out, "{}  {}", job.name, standing_name(job, standing))?;
+    write!(out, "{}  {}", job.name, standing_name(standing))?;
     if let Some(reason) = &job.reason {
         write!(out, " ({reason})")?;
     }

@@ -72,6 +72,14 @@ pub struct Column {
     pub number: i64,
     /// Its exact type, with precision or length.
     pub type_name: String,
+    /// False for a type whose values are compared as texts: it has no equality, or one of its own kind.
+    #[serde(default = "yes")]
+    pub has_equality: bool,
+}
+
+/// Most types have one.
+fn yes() -> bool {
+    true
 }
 
 /// What the catalog says about a table.
@@ -122,6 +130,8 @@ pub struct TableColumn {
     pub is_generated: bool,
     /// `generated always as identity`.
     pub is_always_identity: bool,
+    /// False for `json` and `xml`, which have no operator for it, and for shapes, whose `=` compares areas.
+    pub has_equality: bool,
     /// Whether it decides the partition of a row.
     pub is_partition_key: bool,
     /// Whether the role may update it.
@@ -184,6 +194,24 @@ pub struct Wishes<'a> {
     pub server_version: u32,
     /// Whether filling a row twice would be wrong, as in `n = n + 1`.
     pub must_be_once: bool,
+}
+
+impl Column {
+    /// The type of a value on its way into the column. A cast to `varchar(9)` cuts what is longer without a word, where
+    /// assigning refuses it (SQL standard, so PostgreSQL manual 8.3): the length is left to the assignment.
+    pub fn assigned_type(&self) -> String {
+        for (limited, unlimited) in [("character varying(", "character varying"), ("character(", "bpchar")] {
+            let after = self
+                .type_name
+                .strip_prefix(limited)
+                .and_then(|length| length.split_once(')'))
+                .map(|(_, a)| a);
+            if let Some(after) = after {
+                return format!("{unlimited}{after}");
+            }
+        }
+        self.type_name.clone()
+    }
 }
 
 impl Table {
@@ -348,11 +376,14 @@ fn best_key<'a>(usable: &[(&'a Index, Vec<KeyColumn>)]) -> Option<(&'a Index, Ve
     best.cloned()
 }
 
-/// Whether new keys are larger than old ones, as those of sequences and clocks.
+/// Whether new keys are larger than old ones, as those of sequences and clocks. Of several columns a leading number is
+/// rather somebody else's key, as in (author, post): new rows come between old ones.
 fn is_ascending_by_nature(columns: &[KeyColumn]) -> bool {
-    columns.first().is_some_and(|column| {
-        ["smallint", "integer", "bigint", "timestamp", "date"]
-            .iter()
-            .any(|prefix| column.type_name.starts_with(prefix))
-    })
+    let is_number = |name: &str| ["smallint", "integer", "bigint"].contains(&name);
+    let is_time = |name: &str| name == "date" || name.starts_with("timestamp") && !name.ends_with("[]");
+    match columns {
+        [only] => is_number(&only.type_name) || is_time(&only.type_name),
+        [first, ..] => is_time(&first.type_name),
+        [] => false,
+    }
 }

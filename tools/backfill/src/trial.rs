@@ -1,5 +1,6 @@
 //! The first batch for real, rolled back: what it costs, and whether rows and triggers behave.
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::connect::Connected;
@@ -10,6 +11,9 @@ use crate::spec::SpecError;
 use crate::sqlstate::Reaction;
 use crate::statements::{Position, Statements};
 use crate::target::Walk;
+
+/// Rows that show what a trigger does.
+const TRIED_ROWS: u32 = 100;
 
 /// What the first batch costs.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +30,10 @@ pub(crate) struct Cost {
 /// Fills one row and rolls back: an expression that fails on the first row is wrong.
 pub(crate) async fn first_row(connected: &mut Connected, examined: &Examined) -> Result<(), Error> {
     let statements = Statements::new(0, &examined.placed.spec, &examined.target);
-    match batch(&mut connected.session, &statements, 1).await {
-        Ok(_) => keeps_keys(connected, examined, &statements).await,
+    match one_row(&mut connected.session, &statements).await {
+        Ok(()) => keeps_keys(connected, examined, &statements).await,
+        // That says something about two rows and nothing about the expression.
+        Err(source) if is_conflict(&source) => Ok(()),
         Err(source) => {
             let place = examined.placed.set.first().unwrap_or(&examined.placed.table).clone();
             Err(refused(connected, &place, source))
@@ -42,11 +48,34 @@ pub(crate) async fn whole_batch(connected: &mut Connected, examined: &Examined) 
     match batch(&mut connected.session, &statements, spec.batch.size).await {
         Ok(cost) => Ok(cost),
         // One bad row is what dead letters are for.
-        Err(error) if error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Bisect) => {
+        Err(error) if is_about_a_row(&error) => {
             Ok(Cost { data_error: Some(error.to_string()), ..Cost::default() })
         }
         Err(error) => Err(connected.error("trying a batch", error)),
     }
+}
+
+fn is_conflict(error: &DatabaseError) -> bool {
+    error.sqlstate().is_some_and(|code| matches!(code.code(), "23505" | "23P01"))
+}
+
+fn is_about_a_row(error: &DatabaseError) -> bool {
+    error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Bisect)
+}
+
+/// Fills the first row that needs it, alone: a block holds more than one.
+async fn one_row(session: &mut Session, statements: &Statements) -> Result<(), DatabaseError> {
+    #[derive(Deserialize)]
+    struct First {
+        key: Position,
+    }
+    let upper = first_end(session, statements, TRIED_ROWS).await?;
+    let first = statements.keys_in_need(None, upper.as_deref());
+    let first = session.read::<First>(&format!("{first} limit 1")).await?.pop();
+    if let Some(First { key }) = first {
+        session.send(&format!("{} {}; rollback", statements.begin(), statements.update_row(&key))).await?;
+    }
+    Ok(())
 }
 
 async fn batch(session: &mut Session, statements: &Statements, keys: u32) -> Result<Cost, DatabaseError> {
@@ -105,30 +134,47 @@ fn collect(node: &Value, steps: &mut Vec<String>) {
     }
 }
 
+/// Rows of the first batch that are not there any more, or not filled, when it was filled.
+async fn lost(session: &mut Session, statements: &Statements, rows: u32) -> Result<u64, DatabaseError> {
+    let upper = first_end(session, statements, rows).await?;
+    let range = statements.range(None, upper.as_deref());
+    let (key, table, needs) = (statements.key_json(), statements.aliased(), statements.needs());
+    // A row's place changes with each update; its key must not.
+    let count = match statements.target().walk {
+        Walk::Key { .. } => {
+            "select count(*) from (select key from before except select key from done) as lost"
+        }
+        Walk::Ctid { .. } => "select (select count(*) from before) - (select count(*) from done)",
+    };
+    let message = format!(
+        "{} with before as materialized (select {key} as key from {table} where {range} and {needs}), \
+         done as ({} returning {key} as key) {count}; rollback",
+        statements.begin(),
+        statements.update(None, upper.as_deref()),
+    );
+    let answer = session.send(&message).await?;
+    let count = answer.rows.last().and_then(|row| row.first()).and_then(Option::as_deref);
+    Ok(count.and_then(|text| text.parse().ok()).unwrap_or(0))
+}
+
 /// Refuses a table whose triggers change keys or swallow updates: rows would be missed silently.
 async fn keeps_keys(
     connected: &mut Connected,
     examined: &Examined,
     statements: &Statements,
 ) -> Result<(), Error> {
-    if examined.table.before_update.is_empty() || matches!(examined.target.walk, Walk::Ctid { .. }) {
+    if examined.table.before_update.is_empty() {
         return Ok(());
     }
-    let upper = first_end(&mut connected.session, statements, 100).await;
-    let upper = upper.map_err(|source| connected.error("trying a batch", source))?;
-    let range = statements.range(None, upper.as_deref());
-    let (key, table, needs) = (statements.key_json(), statements.aliased(), statements.needs());
-    let message = format!(
-        "{} with before as materialized (select {key} as key from {table} where {range} and {needs}), \
-         done as ({} returning {key} as key) \
-         select count(*) from (select key from before except select key from done) as lost; rollback",
-        statements.begin(),
-        statements.update(None, upper.as_deref()),
-    );
-    let answer = connected.session.send(&message).await;
-    let answer = answer.map_err(|source| connected.error("trying a batch", source))?;
-    let lost = answer.rows.last().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or("0");
-    if lost == "0" {
+    let lost = match lost(&mut connected.session, statements, TRIED_ROWS).await {
+        // One bad row is what dead letters are for: the first row has to do.
+        Err(error) if is_about_a_row(&error) => lost(&mut connected.session, statements, 1).await,
+        lost => lost,
+    };
+    if lost.as_ref().is_err_and(is_about_a_row) {
+        return Ok(());
+    }
+    if lost.map_err(|source| connected.error("trying a batch", source))? == 0 {
         return Ok(());
     }
     let triggers = examined.table.before_update.join(", ");

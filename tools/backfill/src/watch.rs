@@ -102,9 +102,9 @@ impl<'a> Watch<'a> {
             let hint = "look what was done to the table; `drop-state` forgets the job";
             self.fail("the table or a column of it was replaced while the job ran", hint);
         }
-        if sample.newly_lost_slots > 0 {
+        if !sample.newly_lost_slots.is_empty() {
             let hint = "a standby or subscriber must be built anew; run again with a lower throttle.wal_rate";
-            self.fail("a replication slot lost its WAL", hint);
+            self.fail(&format!("replication slot {} lost its WAL", sample.newly_lost_slots.join(", ")), hint);
         }
         match standing.desired {
             Desired::Run => {}

@@ -238,8 +238,7 @@ impl<'a> Worker<'a> {
                 if left.is_over_limit {
                     self.give_back(chunk).await;
                     let reason = format!("more than {most} rows could not be filled");
-                    let hint =
-                        "the table backfill.deadletter holds their keys and the server's words".to_owned();
+                    let hint = format!("`backfill deadletter list {}` shows them", self.crew.job.name);
                     self.crew.live.stop(Stop::Failed(reason, hint));
                     return Turn::NextChunk;
                 }
