@@ -14,6 +14,10 @@ const LAYOUT: &str = include_str!("state.sql");
 /// Our own space of advisory locks ("slip", "bf"); Prisma's is 72707369. Held within transactions only.
 const LAYOUT_LOCK: &str = "select pg_advisory_xact_lock(1936484720, 25190)";
 
+/// An advisory lock does not tell a session what others have committed meanwhile; opening a table does. Without it the
+/// second of two first runs still believes that there is no schema, and fails to create it.
+const LOOK_AROUND: &str = "select from pg_catalog.pg_namespace limit 0";
+
 /// Who does something, as events record it.
 #[derive(Clone, Debug)]
 pub struct Actor {
@@ -64,8 +68,9 @@ const JOBS: &str = "select id, name, spec, fingerprint, target, system_identifie
 /// # Errors
 /// Those of the session.
 pub async fn prepare(session: &mut Session) -> Result<(), DatabaseError> {
-    session.send(&format!("begin; set local lock_timeout = '5s'; {LAYOUT_LOCK}; {LAYOUT}; commit")).await?;
-    Ok(())
+    let message =
+        format!("begin; set local lock_timeout = '5s'; {LAYOUT_LOCK}; {LOOK_AROUND}; {LAYOUT}; commit");
+    session.send(&message).await.map(drop)
 }
 
 /// The job of this name.
