@@ -49,8 +49,8 @@ impl Actor {
 
     fn event_of(&self, id: &str, job: &str, kind: &str, detail: &Value) -> String {
         format!(
-            "insert into backfill.event (job_id, job, actor, kind, clock, detail) values ({id}, {}, {} || ' as ' || \
-             current_user, {}, {}, {})",
+            "insert into backfill.event (job_id, job, actor, kind, clock, detail) select {id}, {}, {} || ' as ' || \
+             current_user, {}, {}, {}",
             literal(job),
             literal(&self.name),
             literal(kind),
@@ -209,7 +209,7 @@ pub async fn set_duty(
     session.write::<Value>(&statements).await.map(drop)
 }
 
-/// Records that a job's state has changed.
+/// Changes a job's state and records it, unless another process was faster: what is done or cancelled stays so.
 ///
 /// # Errors
 /// Those of the session.
@@ -225,12 +225,13 @@ pub async fn set_state(
         State::Done | State::Failed | State::Cancelled => ", done_at = clock_timestamp()",
         State::Ready => "",
     };
-    let statements = format!(
-        "update backfill.job set state = {name}, reason = {reason_text}{time} where id = {id}; {event}",
+    let statement = format!(
+        "with changed as (update backfill.job set state = {name}, reason = {reason_text}{time} \
+         where id = {id} and state not in ('done', 'cancelled', {name}) returning id) {event} from changed",
         name = literal(state.name()),
         reason_text = nullable(reason),
         id = job.id,
         event = actor.event(job, state.name(), &json!({"reason": reason}))
     );
-    session.write::<Value>(&statements).await.map(drop)
+    session.write::<Value>(&statement).await.map(drop)
 }
