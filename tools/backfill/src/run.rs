@@ -248,6 +248,12 @@ impl<'a> Run<'a> {
         let is_held = matches!(self.live.pace(), Pace::Hold(_)) && self.live.counts().batches == 0;
         let reason = reason(&stop, is_held && stop == Stop::WindowClosed && self.job.state == State::Running);
         let standing = self.record_end(connected, &stop, reason).await;
+        // Done with how many dead letters? The same command answers when the database is back.
+        let is_unknown = stop == Stop::Done && standing.is_none();
+        let (stop, reason) = match is_unknown {
+            true => (Stop::Unreachable("its record cannot be read".to_owned()), "unreachable"),
+            false => (stop, reason),
+        };
         let dead_letters = standing.as_ref().map_or(0, |standing| standing.dead_letters);
         let reason = if stop == Stop::Done && dead_letters > 0 { "dead_letters" } else { reason };
         let summary = self.summary(&stop, reason, standing, connected);
@@ -271,11 +277,20 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The database may be gone: then the next run finds out by itself.
+    /// The database may be gone: then the next run finds out by itself. But the session has rested for as long as the
+    /// workers worked: when it broke meanwhile, another one does.
     async fn record_end(&self, connected: &mut Connected, stop: &Stop, reason: &str) -> Option<Standing> {
-        if !connected.session.is_open() && !matches!(stop, Stop::Unreachable(_)) {
-            connected.session = connected.database.connect().await.ok()?;
+        if let Some(standing) = self.try_record_end(connected, stop, reason).await {
+            return Some(standing);
         }
+        if connected.session.is_open() || matches!(stop, Stop::Unreachable(_)) {
+            return None;
+        }
+        connected.session = connected.database.connect().await.ok()?;
+        self.try_record_end(connected, stop, reason).await
+    }
+
+    async fn try_record_end(&self, connected: &mut Connected, stop: &Stop, reason: &str) -> Option<Standing> {
         let actor = connected.actor.clone();
         if let Stop::Failed(why, _) = stop {
             let set = state::set_state(&mut connected.session, &actor, &self.job, State::Failed, Some(why));
