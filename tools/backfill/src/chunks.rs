@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::job::{Desired, Job, State};
 use crate::owner::Owner;
-use crate::postgres::{DatabaseError, Session, rows};
+use crate::postgres::{DatabaseError, LIMITS, Session, rows};
 use crate::sql::literal;
 use crate::statements::{Claim, Position, lease_end};
 
@@ -66,7 +66,7 @@ pub(crate) async fn claim(session: &mut Session, job: &Job, owner: &Owner) -> Re
     let idle = dead.chain([own.clone()]).collect::<Vec<_>>().join(", ");
     // A claim is durable, unlike a batch: nobody may lose an epoch that has fenced somebody.
     let message = format!(
-        "begin; set local lock_timeout = '2s'; with free as (select job_id, pass, n from backfill.chunk \
+        "begin; {LIMITS}; with free as (select job_id, pass, n from backfill.chunk \
          where job_id = {id} and pass = {pass} and not is_done \
          and (lease_until is null or lease_until < clock_timestamp() or owner in ({idle})) \
          order by n limit 1 for update skip locked), \

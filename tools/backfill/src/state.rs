@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::job::{Desired, Job, State};
-use crate::postgres::{DatabaseError, Session};
+use crate::postgres::{DatabaseError, LIMITS, Session};
 use crate::spec::Spec;
 use crate::sql::{literal, nullable};
 use crate::target::Target;
@@ -68,8 +68,7 @@ const JOBS: &str = "select id, name, spec, fingerprint, target, system_identifie
 /// # Errors
 /// Those of the session.
 pub async fn prepare(session: &mut Session) -> Result<(), DatabaseError> {
-    let message =
-        format!("begin; set local lock_timeout = '5s'; {LAYOUT_LOCK}; {LOOK_AROUND}; {LAYOUT}; commit");
+    let message = format!("begin; {LIMITS}; {LAYOUT_LOCK}; {LOOK_AROUND}; {LAYOUT}; commit");
     session.send(&message).await.map(drop)
 }
 
