@@ -11,7 +11,8 @@ mod arena;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::Duration;
 
-use arena::{Arena, Fill, Pgbench, Run};
+use arena::pgbench::Pgbench;
+use arena::{Arena, Fill, Run};
 use testbed::Stop;
 
 const TERMINATE: &str = "select count(pg_terminate_backend(pid)) from pg_stat_activity \
