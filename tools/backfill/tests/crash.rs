@@ -114,6 +114,25 @@ fn a_sleeper_before_its_first_batch_wakes_to_a_lost_lease_and_writes_nothing() {
     assert_eq!(zombie("chunk.claimed", "").events("lost_lease").len(), 1);
 }
 
+/// The chunk is not finished when the sleeper wakes: the number of the claim alone keeps it out.
+#[test]
+fn a_sleeper_that_wakes_while_another_is_at_work_writes_nothing() {
+    let arena = Arena::open();
+    arena.table("t", ROWS);
+    let mut asleep = fill(&arena, "t").fault("batch.committed:3=stop").start();
+    asleep.wait_for_state('T');
+    arena.sql("update backfill.chunk set lease_until = clock_timestamp() - interval '1 s'");
+    let at_work = fill(&arena, "t").fault("batch.committed:2=stop").start();
+    at_work.wait_for_state('T');
+    asleep.signal(Signal::CONT);
+    asleep.wait_for("lost_lease");
+    assert_eq!(arena.sql("select n, count(*) from t group by n order by n"), "0|150\n1|250");
+    at_work.signal(Signal::CONT);
+    at_work.ended().assert(0, "done");
+    asleep.ended().assert(0, "done");
+    arena.assert_filled_once("t", "t");
+}
+
 /// The server does what the message with this text asks for, and the answer is lost, as often as asked.
 #[track_caller]
 fn cut(arena: &Arena, text: &str, times: usize) -> Ended {
