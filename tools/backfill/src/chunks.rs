@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::job::{Desired, Job, State};
 use crate::owner::Owner;
-use crate::postgres::{DatabaseError, Session, rows};
+use crate::postgres::{DatabaseError, LIMITS, Session, rows};
 use crate::sql::literal;
 use crate::statements::{Claim, Position, lease_end};
 
@@ -49,7 +49,8 @@ pub(crate) enum Claimed {
 
 const COLUMNS: &str = "c.pass, c.n, c.lo, c.hi, c.cursor, c.seq, c.epoch";
 
-/// Claims a free chunk, one whose lease has ended, or one whose owner has died on this machine.
+/// Claims a free chunk, one whose lease has ended, or one whose owner has died on this machine. Who claims holds
+/// nothing: a chunk of its own is one whose claim's answer was lost, or whose end a crash of the server took back.
 pub(crate) async fn claim(session: &mut Session, job: &Job, owner: &Owner) -> Result<Claimed, DatabaseError> {
     let standing = standing(session, job).await?;
     let may_work =
@@ -60,22 +61,20 @@ pub(crate) async fn claim(session: &mut Session, job: &Job, owner: &Owner) -> Re
     if standing.left == 0 {
         return Ok(Claimed::PassDone);
     }
-    let dead: Vec<String> =
-        standing.owners.iter().filter(|owner| Owner::is_dead(owner)).map(|owner| literal(owner)).collect();
-    let is_dead =
-        if dead.is_empty() { "false".to_owned() } else { format!("owner in ({})", dead.join(", ")) };
+    let own = literal(&owner.to_string());
+    let dead = standing.owners.iter().filter(|owner| Owner::is_dead(owner)).map(|owner| literal(owner));
+    let idle = dead.chain([own.clone()]).collect::<Vec<_>>().join(", ");
     // A claim is durable, unlike a batch: nobody may lose an epoch that has fenced somebody.
     let message = format!(
-        "begin; set local lock_timeout = '2s'; with free as (select job_id, pass, n from backfill.chunk \
+        "begin; {LIMITS}; with free as (select job_id, pass, n from backfill.chunk \
          where job_id = {id} and pass = {pass} and not is_done \
-         and (lease_until is null or lease_until < clock_timestamp() or {is_dead}) \
+         and (lease_until is null or lease_until < clock_timestamp() or owner in ({idle})) \
          order by n limit 1 for update skip locked), \
-         claimed as (update backfill.chunk c set owner = {owner}, epoch = c.epoch + 1, lease_until = {lease} \
+         claimed as (update backfill.chunk c set owner = {own}, epoch = c.epoch + 1, lease_until = {lease} \
          from free where (c.job_id, c.pass, c.n) = (free.job_id, free.pass, free.n) returning {COLUMNS}) \
          select row_to_json(claimed)::text from claimed; commit",
         id = job.id,
         pass = standing.pass,
-        owner = literal(&owner.to_string()),
         lease = lease_end(),
     );
     let found = rows::<Chunk>(&session.send(&message).await?)?.pop();

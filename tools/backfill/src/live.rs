@@ -34,6 +34,22 @@ pub(crate) enum Stop {
     Failed(String, String),
 }
 
+impl Stop {
+    /// Of several reasons the highest is told, as the exit table has it. What is done stays done.
+    fn rank(&self) -> u8 {
+        match self {
+            Stop::Done => 3,
+            Stop::Signal(_) => 2,
+            Stop::Failed(..) => 1,
+            Stop::WindowClosed
+            | Stop::Paused
+            | Stop::Cancelled
+            | Stop::OwnedElsewhere
+            | Stop::Unreachable(_) => 0,
+        }
+    }
+}
+
 /// What has been counted since the start.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Counts {
@@ -111,10 +127,10 @@ impl Live {
         inner.pace.clone()
     }
 
-    /// The first reason to stop wins, but for a failure.
+    /// The first reason to stop wins, unless one of a higher rank comes.
     pub(crate) fn stop(&self, why: Stop) {
         let mut inner = self.inner.borrow_mut();
-        if inner.stop.is_none() || matches!(why, Stop::Failed(..)) {
+        if inner.stop.as_ref().is_none_or(|first| first.rank() < why.rank()) {
             inner.stop = Some(why);
         }
         drop(inner);
@@ -185,16 +201,21 @@ impl Live {
 
 #[cfg(test)]
 mod tests {
+    use release_common::Signal;
+
     use super::{Live, Stop};
 
     #[test]
-    fn a_failure_outranks_the_first_reason() {
+    fn a_failure_outranks_the_first_reason_and_a_signal_both() {
         let live = Live::new(150.0);
         live.stop(Stop::WindowClosed);
         live.stop(Stop::Paused);
         assert_eq!(live.stopped(), Some(Stop::WindowClosed));
         let failure = Stop::Failed("why".into(), "hint".into());
         live.stop(failure.clone());
-        assert_eq!(live.stopped(), Some(failure));
+        assert_eq!(live.stopped(), Some(failure.clone()));
+        live.stop(Stop::Signal(Signal::Terminate));
+        live.stop(failure);
+        assert_eq!(live.stopped(), Some(Stop::Signal(Signal::Terminate)));
     }
 }

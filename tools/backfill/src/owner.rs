@@ -7,6 +7,8 @@
 use std::fmt;
 use std::fs;
 
+use crate::chance;
+
 /// One worker of one process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Owner {
@@ -22,7 +24,13 @@ impl Owner {
     /// Worker `worker` of this process.
     pub(crate) fn this(worker: u32) -> Owner {
         let pid = std::process::id();
-        Owner { table: process_table().unwrap_or_default(), pid, start: start_of(pid).unwrap_or(0), worker }
+        // Where there is no process table, no two machines may take each other for themselves.
+        Owner {
+            table: process_table().unwrap_or_else(chance::name),
+            pid,
+            start: start_of(pid).unwrap_or(0),
+            worker,
+        }
     }
 
     /// Reads what [`Owner`]'s text form holds.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::job::{Job, State};
-use crate::postgres::{DatabaseError, Session, rows};
+use crate::postgres::{DatabaseError, LIMITS, Session, rows};
 use crate::sql::literal;
 use crate::state::{self, Actor};
 use crate::statements::Statements;
@@ -68,7 +68,7 @@ pub(crate) async fn close(
 ) -> Result<Closed, DatabaseError> {
     let id = job.id;
     let query = format!(
-        "begin; set local lock_timeout = '5s'; select from backfill.job where id = {id} for update; \
+        "begin; {LIMITS}; select from backfill.job where id = {id} for update; \
          select row_to_json(ended)::text from (select j.state, j.pass, \
          count(c.n) filter (where not c.is_done) as left, coalesce(sum(c.rows_written), 0)::int8 as rows_written \
          from backfill.job j left join backfill.chunk c on c.job_id = j.id and c.pass = j.pass \

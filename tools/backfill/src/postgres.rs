@@ -18,8 +18,8 @@ use crate::sqlstate::Sqlstate;
 
 /// A server that does not answer a connection attempt by then is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// What a reading transaction may take, unless it says otherwise.
-const READ_TIMEOUT_MS: u64 = 60_000;
+/// What a transaction may take, unless it says otherwise: what the role or database has set is meant for others.
+pub(crate) const LIMITS: &str = "set local statement_timeout = '60s'; set local lock_timeout = '5s'";
 
 /// Where the database is and how this tool introduces itself.
 #[derive(Clone, Debug)]
@@ -228,7 +228,7 @@ impl Session {
     /// As [`Session::send`], and when a row is not a `T`.
     pub async fn read<T: DeserializeOwned>(&mut self, query: &str) -> Result<Vec<T>, DatabaseError> {
         let message = format!(
-            "begin read only; set local statement_timeout = {READ_TIMEOUT_MS}; \
+            "begin read only; {LIMITS}; \
              select row_to_json(answer)::text from ({query}) answer; commit"
         );
         rows(&self.send(&message).await?)
@@ -239,7 +239,7 @@ impl Session {
     /// # Errors
     /// As [`Session::send`]; nothing has then happened, unless the answer to the commit was lost.
     pub async fn write<T: DeserializeOwned>(&mut self, statements: &str) -> Result<Vec<T>, DatabaseError> {
-        rows(&self.send(&format!("begin; set local lock_timeout = '5s'; {statements}; commit")).await?)
+        rows(&self.send(&format!("begin; {LIMITS}; {statements}; commit")).await?)
     }
 }
 

@@ -1,5 +1,7 @@
 //! `run`: works on a job within its window, and says how far it came.
 
+mod ending;
+
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
@@ -8,11 +10,11 @@ use release_common::{Context, Outcome, Signal};
 use serde_json::json;
 use tokio::sync::{Notify, oneshot};
 
+use self::ending::reason;
 use crate::catalog::{self, Server};
 use crate::chunks::{self, Standing};
 use crate::cli::RunArgs;
 use crate::connect::{self, Connected};
-use crate::control::Pace;
 use crate::error::Error;
 use crate::init;
 use crate::intake::{self, Wanted};
@@ -21,7 +23,7 @@ use crate::live::{Live, Stop};
 use crate::metrics;
 use crate::plan;
 use crate::postgres::Session;
-use crate::report::{Reporter, Summary};
+use crate::report::Reporter;
 use crate::sampler::{self, Sampler};
 use crate::spec::{DualWrite, When};
 use crate::state;
@@ -243,118 +245,6 @@ impl<'a> Run<'a> {
         }
         Ok(self.live.stopped().unwrap_or(Stop::Done))
     }
-
-    /// Records how it ended, and tells.
-    async fn end(
-        self,
-        connected: &mut Connected,
-        stop: Stop,
-        context: &mut Context,
-    ) -> Result<Outcome, Error> {
-        let is_held = matches!(self.live.pace(), Pace::Hold(_)) && self.live.counts().batches == 0;
-        let reason = reason(&stop, is_held && stop == Stop::WindowClosed && self.job.state == State::Running);
-        let standing = self.record_end(connected, &stop, reason).await;
-        let own = i64::try_from(self.live.counts().dead_letters).unwrap_or(i64::MAX);
-        let dead_letters = standing.as_ref().map_or(own, |standing| standing.dead_letters);
-        let reason = if stop == Stop::Done && dead_letters > 0 { "dead_letters" } else { reason };
-        let summary = self.summary(&stop, reason, standing, connected);
-        let format = self.args.report.format();
-        Reporter::new(context, format, &self.job.name, summary.clock, None).summary(&summary)?;
-        let name = self.job.name.clone();
-        match stop {
-            Stop::Done if dead_letters > 0 => Ok(Outcome::Bad),
-            Stop::Done => Ok(Outcome::Good),
-            Stop::Signal(signal) => Ok(Outcome::Stopped(signal)),
-            Stop::WindowClosed if self.args.window_exit_0 => Ok(Outcome::Good),
-            Stop::WindowClosed | Stop::Paused | Stop::OwnedElsewhere | Stop::Unreachable(_) => {
-                Ok(Outcome::Unfinished)
-            }
-            Stop::Cancelled => Err(Error::JobFailed {
-                reason: "it was cancelled".to_owned(),
-                hint: format!("`backfill status {name} --events` tells by whom"),
-                name,
-            }),
-            Stop::Failed(reason, hint) => Err(Error::JobFailed { name, reason, hint }),
-        }
-    }
-
-    /// The database may be gone: then the next run finds out by itself.
-    async fn record_end(&self, connected: &mut Connected, stop: &Stop, reason: &str) -> Option<Standing> {
-        connected.revive().await.ok()?;
-        let actor = connected.actor.clone();
-        if let Stop::Failed(why, _) = stop {
-            let set = state::set_state(&mut connected.session, &actor, &self.job, State::Failed, Some(why));
-            set.await.ok()?;
-        } else if *stop != Stop::Done || self.live.counts().batches > 0 {
-            let counts = self.live.counts();
-            let detail = json!({
-                "reason": reason, "keys": counts.keys, "rows": counts.rows, "batches": counts.batches,
-                "retries": counts.retries, "dead_letters": counts.dead_letters,
-            });
-            let event = actor.event(&self.job, "stopped", &detail);
-            connected.session.write::<serde_json::Value>(&event).await.ok()?;
-        }
-        chunks::standing(&mut connected.session, &self.job).await.ok()
-    }
-
-    fn summary(
-        &self,
-        stop: &Stop,
-        reason: &'static str,
-        standing: Option<Standing>,
-        connected: &Connected,
-    ) -> Summary {
-        let counts = self.live.counts();
-        let detail = match stop {
-            Stop::Failed(why, _) | Stop::Unreachable(why) => Some(why.clone()),
-            _ => None,
-        };
-        let opens_at = self.opens_at(stop, connected);
-        Summary {
-            kind: "summary",
-            reason,
-            job: self.job.name.clone(),
-            state: standing.as_ref().map_or(self.job.state, |standing| standing.state).name(),
-            pass: standing.as_ref().map_or(self.job.pass, |standing| standing.pass),
-            keys: counts.keys,
-            rows: counts.rows,
-            batches: counts.batches,
-            retries: counts.retries,
-            reconnects: counts.reconnects,
-            worked_s: millis(counts.worked_s),
-            elapsed_s: millis(self.began.elapsed().as_secs_f64()),
-            rows_written: standing.as_ref().map_or(0, |standing| standing.rows_written),
-            chunks_left: standing.as_ref().map_or(0, |standing| standing.left),
-            dead_letters: standing.as_ref().map_or(0, |standing| standing.dead_letters),
-            detail,
-            opens_at,
-            clock: connected.actor.clock(),
-        }
-    }
-}
-
-impl Run<'_> {
-    /// When a window that is closed opens again.
-    fn opens_at(&self, stop: &Stop, connected: &Connected) -> Option<Timestamp> {
-        match (&self.job.spec.window, stop) {
-            (When::Within(window), Stop::WindowClosed) => window.opens_after(connected.clock.now()),
-            _ => None,
-        }
-    }
-}
-
-fn reason(stop: &Stop, is_held: bool) -> &'static str {
-    match stop {
-        Stop::Done => "done",
-        Stop::Signal(_) => "signal",
-        Stop::WindowClosed if is_held => "throttled",
-        Stop::WindowClosed => "window_closed",
-        Stop::Paused => "paused",
-        Stop::Cancelled => "cancelled",
-        Stop::OwnedElsewhere => "owned_elsewhere",
-        Stop::Unreachable(_) => "unreachable",
-        Stop::Failed(..) => "failed",
-    }
 }
 
 async fn open(crew: &Crew<'_>, connected: &Connected) -> Result<Session, Error> {
@@ -386,8 +276,4 @@ fn application_name(job: &str) -> String {
         name.pop();
     }
     name
-}
-
-fn millis(seconds: f64) -> f64 {
-    (seconds * 1000.0).round() / 1000.0
 }

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::job::{Desired, Job, State};
-use crate::postgres::{DatabaseError, Session};
+use crate::postgres::{DatabaseError, LIMITS, Session};
 use crate::spec::Spec;
 use crate::sql::{literal, nullable};
 use crate::target::Target;
@@ -13,6 +13,10 @@ use crate::target::Target;
 const LAYOUT: &str = include_str!("state.sql");
 /// Our own space of advisory locks ("slip", "bf"); Prisma's is 72707369. Held within transactions only.
 const LAYOUT_LOCK: &str = "select pg_advisory_xact_lock(1936484720, 25190)";
+
+/// An advisory lock does not tell a session what others have committed meanwhile; opening a table does. Without it the
+/// second of two first runs still believes that there is no schema, and fails to create it.
+const LOOK_AROUND: &str = "select from pg_catalog.pg_namespace limit 0";
 
 /// Who does something, as events record it.
 #[derive(Clone, Debug)]
@@ -45,8 +49,8 @@ impl Actor {
 
     fn event_of(&self, id: &str, job: &str, kind: &str, detail: &Value) -> String {
         format!(
-            "insert into backfill.event (job_id, job, actor, kind, clock, detail) values ({id}, {}, {} || ' as ' || \
-             current_user, {}, {}, {})",
+            "insert into backfill.event (job_id, job, actor, kind, clock, detail) select {id}, {}, {} || ' as ' || \
+             current_user, {}, {}, {}",
             literal(job),
             literal(&self.name),
             literal(kind),
@@ -64,8 +68,8 @@ const JOBS: &str = "select id, name, spec, fingerprint, target, system_identifie
 /// # Errors
 /// Those of the session.
 pub async fn prepare(session: &mut Session) -> Result<(), DatabaseError> {
-    session.send(&format!("begin; set local lock_timeout = '5s'; {LAYOUT_LOCK}; {LAYOUT}; commit")).await?;
-    Ok(())
+    let message = format!("begin; {LIMITS}; {LAYOUT_LOCK}; {LOOK_AROUND}; {LAYOUT}; commit");
+    session.send(&message).await.map(drop)
 }
 
 /// The job of this name.
@@ -204,7 +208,7 @@ pub async fn set_duty(
     session.write::<Value>(&statements).await.map(drop)
 }
 
-/// Records that a job's state has changed.
+/// Changes a job's state and records it, unless another process was faster: what is done or cancelled stays so.
 ///
 /// # Errors
 /// Those of the session.
@@ -220,12 +224,13 @@ pub async fn set_state(
         State::Done | State::Failed | State::Cancelled => ", done_at = clock_timestamp()",
         State::Ready => "",
     };
-    let statements = format!(
-        "update backfill.job set state = {name}, reason = {reason_text}{time} where id = {id}; {event}",
+    let statement = format!(
+        "with changed as (update backfill.job set state = {name}, reason = {reason_text}{time} \
+         where id = {id} and state not in ('done', 'cancelled', {name}) returning id) {event} from changed",
         name = literal(state.name()),
         reason_text = nullable(reason),
         id = job.id,
         event = actor.event(job, state.name(), &json!({"reason": reason}))
     );
-    session.write::<Value>(&statements).await.map(drop)
+    session.write::<Value>(&statement).await.map(drop)
 }

@@ -100,7 +100,8 @@ impl<'a> Watch<'a> {
         self.last_seen = Instant::now();
         if !sample.is_same_table {
             let hint = "look what was done to the table; `drop-state` forgets the job";
-            self.fail("the table or a column of it was replaced while the job ran", hint);
+            let table = &self.crew.job.target.name;
+            self.fail(&format!("{table} or a column of it was replaced while the job ran"), hint);
         }
         if !sample.newly_lost_slots.is_empty() {
             let hint = "a standby or subscriber must be built anew; run again with a lower throttle.wal_rate";
