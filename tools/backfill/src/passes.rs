@@ -49,6 +49,8 @@ pub(crate) enum Closed {
     Again { pass: i32, rows_written: i64 },
     /// Rows keep coming that need work.
     Endless,
+    /// Somebody has ended the job meanwhile.
+    Over,
 }
 
 #[derive(Deserialize)]
@@ -79,6 +81,10 @@ pub(crate) async fn close(
         session.send("rollback").await?;
         return Ok(Closed::Done);
     };
+    if matches!(ended.state, State::Cancelled | State::Failed) {
+        session.send("rollback").await?;
+        return Ok(Closed::Over);
+    }
     if ended.left > 0 || ended.state == State::Done {
         session.send("rollback").await?;
         let rows_written = ended.rows_written;

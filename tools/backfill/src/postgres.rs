@@ -100,7 +100,9 @@ impl Database {
     /// The same database under another name in `pg_stat_activity`.
     #[must_use]
     pub fn named(&self, application_name: &str) -> Database {
-        Database(self.0.clone().application_name(application_name))
+        // PostgreSQL keeps 63 bytes, and a letter may have several.
+        let cut = application_name.floor_char_boundary(63);
+        Database(self.0.clone().application_name(application_name.get(..cut).unwrap_or_default()))
     }
 
     /// For messages: host, port and database, never a password.

@@ -5,7 +5,6 @@ mod ending;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use release_common::{Context, Outcome, Signal};
 use serde_json::json;
 use tokio::sync::{Notify, oneshot};
@@ -25,7 +24,7 @@ use crate::plan;
 use crate::postgres::Session;
 use crate::report::Reporter;
 use crate::sampler::{self, Sampler};
-use crate::spec::{DualWrite, When};
+use crate::spec::DualWrite;
 use crate::state;
 use crate::statements::Statements;
 use crate::target::Table;
@@ -174,7 +173,7 @@ impl<'a> Run<'a> {
 
     /// What keeps the work from beginning now.
     async fn obstacle(&self, connected: &mut Connected) -> Result<Option<Stop>, Error> {
-        if !is_open(&self.job.spec.window, connected.clock.now()) {
+        if !self.job.spec.window.is_open(connected.clock.now()) {
             return Ok(Some(Stop::WindowClosed));
         }
         let standing = self.standing(connected).await?;
@@ -207,7 +206,7 @@ impl<'a> Run<'a> {
             set.await.map_err(|source| connected.error("beginning the job", source))?;
             self.job.state = State::Running;
         }
-        let database = connected.database.named(&application_name(&self.job.name));
+        let database = connected.database.named(&format!("backfill/{}", self.job.name));
         let statements = Statements::new(self.job.id, &self.job.spec, &self.job.target);
         let crew = Crew {
             database: &database,
@@ -260,20 +259,4 @@ async fn table(connected: &mut Connected, job: &Job) -> Result<Table, Error> {
         state: format!("about a table {} that is no more", job.target.name),
         hint: format!("`backfill drop-state {} --yes` forgets it", job.name),
     })
-}
-
-fn is_open(window: &When, now: Timestamp) -> bool {
-    match window {
-        When::Always => true,
-        When::Within(window) => window.contains(now),
-    }
-}
-
-/// What `pg_stat_activity` shows; PostgreSQL cuts names at 63 bytes.
-fn application_name(job: &str) -> String {
-    let mut name = format!("backfill/{job}");
-    while name.len() > 63 {
-        name.pop();
-    }
-    name
 }

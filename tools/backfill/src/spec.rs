@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use release_common::units::Span;
 use release_common::window::Window;
 use serde::{Deserialize, Serialize};
@@ -219,6 +220,16 @@ impl FromStr for Duty {
 impl fmt::Display for Duty {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
+    }
+}
+
+impl When {
+    /// Whether work may be done at `now`.
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        match self {
+            When::Always => true,
+            When::Within(window) => window.contains(now),
+        }
     }
 }
 

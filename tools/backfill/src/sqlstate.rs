@@ -49,9 +49,10 @@ impl Sqlstate {
         self.code().get(..2).unwrap_or("XX")
     }
 
-    /// Whether the server closes the connection after it.
+    /// Whether the session is of no use after it: the server closes it, or has become a standby (25006), whose address
+    /// leads to another server by now.
     pub fn ends_session(self) -> bool {
-        matches!(self.code(), "57P01" | "57P02" | "57P03" | "25P03" | "25P04" | "57P05")
+        matches!(self.code(), "25006" | "57P01" | "57P02" | "57P03" | "25P03" | "25P04" | "57P05")
             || self.class() == "08"
     }
 
@@ -64,8 +65,8 @@ impl Sqlstate {
             "40001" => Reaction::Retry,
             "40P01" | "55P03" => Reaction::Wait,
             "57014" => Reaction::Shrink,
-            // A standby after a failover, no free slot, out of memory or disk for the moment: all pass.
-            "25006" | "53300" | "53400" | "53200" => Reaction::Reconnect,
+            // No free slot, out of memory for the moment: all pass.
+            "53300" | "53400" | "53200" => Reaction::Reconnect,
             _ if self.ends_session() => Reaction::Reconnect,
             _ => match self.class() {
                 // Data, constraints, two rows from a subquery that may give one, a value too long for its index, and

@@ -54,6 +54,8 @@ pub(crate) struct Worker<'a> {
     bisect: Bisect,
     /// Failures in a row.
     failures: u32,
+    /// Since when connections are lost, if no work came between.
+    lost_since: Option<Instant>,
 }
 
 /// What a step of the work leads to.
@@ -69,7 +71,15 @@ impl<'a> Worker<'a> {
     pub(crate) fn new(crew: &'a Crew<'a>, number: u32, session: Session) -> Worker<'a> {
         let batch = &crew.job.spec.batch;
         let size = BatchSize::new(batch.size, batch.target_ms);
-        Worker { crew, owner: Owner::this(number), session, size, bisect: Bisect::default(), failures: 0 }
+        Worker {
+            crew,
+            owner: Owner::this(number),
+            session,
+            size,
+            bisect: Bisect::default(),
+            failures: 0,
+            lost_since: None,
+        }
     }
 
     /// Works until there is a reason to stop.
@@ -79,7 +89,7 @@ impl<'a> Worker<'a> {
             match chunks::claim(&mut self.session, self.crew.job, &self.owner).await {
                 Ok(Claimed::Chunk(chunk)) => {
                     idle_since = None;
-                    self.failures = 0;
+                    (self.failures, self.lost_since) = (0, None);
                     fault::point("chunk.claimed");
                     self.walk(chunk).await;
                 }
@@ -172,7 +182,7 @@ impl<'a> Worker<'a> {
         fault::point("batch.committed");
         chunk.cursor = Some(done.cursor.clone());
         chunk.seq = done.seq;
-        self.failures = 0;
+        (self.failures, self.lost_since) = (0, None);
         self.bisect.succeeded(keys);
         // The last batch of a chunk and a search are no measure of the usual.
         if !done.step.is_last && !self.bisect.is_searching() {
@@ -278,8 +288,15 @@ impl<'a> Worker<'a> {
                 .stop(Stop::Failed(format!("{doing}: {error}"), "see the server's log".to_owned()));
         }
         self.say_retry(&error);
-        let began = Instant::now();
         let mut tries = 1;
+        if !self.session.is_open() {
+            // A server that takes connections and no work is out of reach as well.
+            let since = *self.lost_since.get_or_insert_with(Instant::now);
+            if since.elapsed() > self.crew.patience {
+                return self.crew.live.stop(Stop::Unreachable(error.to_string()));
+            }
+        }
+        let began = self.lost_since.unwrap_or_else(Instant::now);
         while !self.session.is_open() && self.crew.live.stopped().is_none() {
             self.crew.live.wait(backoff(tries)).await;
             match self.crew.database.connect().await {
@@ -323,9 +340,12 @@ impl<'a> Worker<'a> {
             Ok(passes::Closed::Again { pass, rows_written }) => {
                 self.crew.live.note(Note::Pass { pass, rows_written });
             }
+            // The next look for a chunk says what became of it.
+            Ok(passes::Closed::Over) => {}
             Ok(passes::Closed::Endless) => {
                 let reason = "rows keep coming that need filling".to_owned();
-                let hint = "deploy the dual write everywhere, then run again".to_owned();
+                let hint = "deploy the dual write everywhere, or `backfill trigger create`, then run again"
+                    .to_owned();
                 self.crew.live.stop(Stop::Failed(reason, hint));
             }
             Err(error) => self.recover("ending a pass", error).await,

@@ -45,6 +45,28 @@ fn a_server_that_stays_away_is_unreachable_and_the_same_command_resumes() {
     arena.assert_filled_once("t", "t");
 }
 
+/// After a failover the address may lead to a server that takes connections and no work. A database that is read only by
+/// default answers as a standby does (25006).
+#[test]
+fn a_server_that_takes_no_work_is_left_for_another_and_then_given_up() {
+    let arena = Arena::alone();
+    arena.table("t", ROWS);
+    let run = fill(&arena, "t").with(&["--timeout", "2s"]).start();
+    arena.wait_for_checkpoints("t", 20);
+    let database = arena.sql("select current_database()");
+    arena.sql(&format!("alter database {database} set default_transaction_read_only = on"));
+    arena.sql(
+        "select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'backfill/%'",
+    );
+    let summary = run.ended().assert(75, "unreachable");
+    assert!(summary["detail"].as_str().unwrap().contains("read-only"), "{summary}");
+    arena.sql(&format!(
+        "begin read write; alter database {database} reset default_transaction_read_only; commit"
+    ));
+    fill(&arena, "t").ended().assert(0, "done");
+    arena.assert_filled_once("t", "t");
+}
+
 /// A commit of a batch does not wait for the disk: a crash may take the end of a chunk back from a worker that has
 /// seen it. It fills the rows again, at once, because the chunk is its own.
 #[test]
