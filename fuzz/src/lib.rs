@@ -8,6 +8,7 @@
 pub mod angular;
 pub mod flags;
 pub mod hub;
+pub mod jobs;
 pub mod manifest;
 pub mod quantities;
 
@@ -15,20 +16,23 @@ pub mod quantities;
 pub type Target = fn(&str);
 
 /// Every target, by the name of its corpus folder and of its program.
-pub const TARGETS: [(&str, Target); 18] = [
+pub const TARGETS: [(&str, Target); 21] = [
     ("additions", flags::additions),
     ("base_url", flags::base_url),
     ("event", hub::event),
+    ("expression", jobs::expression),
     ("http_address", hub::http_address),
     ("jwk", hub::jwk),
     ("jws", hub::jws),
     ("label", hub::label),
     ("manifest", manifest::manifest),
     ("manifest_hash", manifest::hash),
+    ("name", jobs::name),
     ("ngsw_config", angular::config),
     ("ngsw_previous", angular::previous),
     ("pattern", flags::pattern),
     ("record", hub::record),
+    ("specification", jobs::specification),
     ("sums", manifest::sums),
     ("units", quantities::units),
     ("url", manifest::url),

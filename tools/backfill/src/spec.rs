@@ -19,7 +19,7 @@ use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 pub use self::draft::{Draft, Placed};
-pub(crate) use self::read::merge_file;
+pub use self::read::merge_file;
 use crate::sql::{Identifier, TableName};
 
 /// A job, as it is stored with its first run.

@@ -14,7 +14,7 @@ use crate::sql::Identifier;
 ///
 /// # Errors
 /// The first thing that is wrong, with its line.
-pub(crate) fn merge_file(path: &Path, text: &str, draft: &mut Draft) -> Result<(), SpecError> {
+pub fn merge_file(path: &Path, text: &str, draft: &mut Draft) -> Result<(), SpecError> {
     let line = |line: usize, key: &str| Place::Line { path: path.to_owned(), line, key: key.to_owned() };
     let root = document::read(text).map_err(|error| SpecError::new(line(error.line, ""), error.reason))?;
     let Value::Table(entries) = &root.value else {
