@@ -1,6 +1,5 @@
 //! The command line: flags parse straight into what they mean.
 
-mod proof;
 mod spec;
 
 use std::net::SocketAddr;
@@ -11,7 +10,6 @@ use release_common::output::ReportArgs;
 use release_common::units::Span;
 use release_common::{ClosedOutput, CommonArgs, Tool};
 
-pub use self::proof::{ContractArgs, ContractCommand, ContractWatchArgs, VerifyArgs};
 pub use self::spec::SpecArgs;
 use crate::spec::Duty;
 
@@ -21,12 +19,12 @@ Examples:
     backfill plan job.toml
   Work tonight from 02:00 to 05:00; the same command resumes tomorrow (exit 75: work remains)
     backfill run job.toml
-  Compare old and new column, then ask whether the old one may go
-    backfill verify post-status && backfill contract check post-status
+  See from any machine how far it is
+    backfill status post-status
 
 The database is the one that DATABASE_URL or the PG* variables name.";
 
-/// Fill a new column in throttled, resumable batches, and verify it
+/// Fill a new column in throttled, resumable batches
 ///
 /// The migrate phase of expand, migrate, contract: batches of a table's rows are filled off-peak, each in one
 /// transaction with its checkpoint, slower when the database has other work. State lives in the schema `backfill` of
@@ -61,17 +59,6 @@ pub enum Command {
     Cancel(OrderArgs),
     /// Change the share of time that workers work
     Rate(RateArgs),
-    /// Compare every row with its expression
-    Verify(VerifyArgs),
-    /// List or retry rows that could not be filled
-    #[command(name = "deadletter", subcommand)]
-    DeadLetter(DeadLetterCommand),
-    /// Create, check or drop the dual-write trigger
-    #[command(subcommand)]
-    Trigger(TriggerCommand),
-    /// Tell whether the old column is still used
-    #[command(subcommand)]
-    Contract(ContractCommand),
     /// Remove what is recorded about a job
     DropState(DropStateArgs),
 }
@@ -198,57 +185,6 @@ pub struct RateArgs {
     pub report: ReportArgs,
 }
 
-/// What to do with rows that could not be filled.
-#[derive(Debug, Subcommand)]
-pub enum DeadLetterCommand {
-    /// Show them, with the server's code and words
-    List(JobArgs),
-    /// Try each again, and forget those that pass
-    Retry(JobArgs),
-}
-
-/// What to do with the trigger.
-#[derive(Debug, Subcommand)]
-pub enum TriggerCommand {
-    /// Create it: from then on each written row gets its new value
-    Create(TriggerArgs),
-    /// Tell whether it is there, enabled and as created
-    Check(JobArgs),
-    /// Drop it
-    Drop(TriggerArgs),
-}
-
-/// Flags of `trigger create` and `trigger drop`.
-#[derive(Args, Clone, Debug)]
-pub struct TriggerArgs {
-    /// The job
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// Print the SQL and stop
-    #[arg(long)]
-    pub dry_run: bool,
-    /// How to reach the database.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// Shape of what is reported.
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
-/// Flags of commands about one job.
-#[derive(Args, Clone, Debug)]
-pub struct JobArgs {
-    /// The job
-    #[arg(value_name = "NAME")]
-    pub name: String,
-    /// How to reach the database.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// Shape of what is reported.
-    #[command(flatten)]
-    pub report: ReportArgs,
-}
-
 /// Flags of `drop-state`.
 #[derive(Args, Clone, Debug)]
 pub struct DropStateArgs {
@@ -273,11 +209,14 @@ impl Tool for Cli {
 
     fn closed_output(&self) -> ClosedOutput {
         match &self.command {
-            Command::Plan(_)
-            | Command::Status(_)
-            | Command::DeadLetter(DeadLetterCommand::List(_))
-            | Command::Trigger(TriggerCommand::Check(_)) => ClosedOutput::Stop,
-            _ => ClosedOutput::Discard,
+            Command::Plan(_) | Command::Status(_) => ClosedOutput::Stop,
+            Command::Init(_)
+            | Command::Run(_)
+            | Command::Pause(_)
+            | Command::Resume(_)
+            | Command::Cancel(_)
+            | Command::Rate(_)
+            | Command::DropState(_) => ClosedOutput::Discard,
         }
     }
 }

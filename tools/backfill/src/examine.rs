@@ -168,11 +168,10 @@ async fn expressions(
         let text = format!("({})::{}", one.expression, column.type_name);
         let tree = tree(connected, table, columns, &text, place).await?;
         reads_filled |= tree.reads_filled;
-        remarks.extend(tree.stable.map(|functions| {
-            format!(
-                "{place} uses {functions}, whose value may depend on the session: verify sees what it sees"
-            )
-        }));
+        remarks.extend(
+            tree.stable
+                .map(|functions| format!("{place} uses {functions}, whose value may depend on the session")),
+        );
     }
     let conditions = [(&placed.spec.scope, &placed.scope), (&placed.spec.condition, &placed.condition)];
     for (condition, place) in conditions {

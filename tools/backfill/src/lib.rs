@@ -1,8 +1,7 @@
-//! Fills a new column of a big table while the application works on it, and proves it complete.
+//! Fills a new column of a big table while the application works on it.
 //!
 //! What it decides: which rows the next transaction fills, so that each is filled once whatever dies when; how large that
-//! transaction is and how long the pause after it, so that nobody else notices; and at the end, from the catalog and from
-//! what sessions really ran, whether the old column may go. A batch is a range of keys, and its checkpoint commits with
+//! transaction is, and how long the pause after it, so that nobody else notices. A batch is a range of keys, and its checkpoint commits with
 //! it, so a lost answer, a killed process or a server that crashed costs at most one batch of work and never a row.
 //!
 //! In reading order: [`spec`] is what the user wants, [`target`] the way through the table, `postgres` the wire.
@@ -72,7 +71,6 @@ pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
         Command::Cancel(args) => order::run(args, Desired::Cancel, context),
         Command::Rate(args) => order::rate(args, context),
         Command::DropState(args) => order::drop_state(args, context),
-        _ => Ok(Outcome::Good),
     }
 }
 

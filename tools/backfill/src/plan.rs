@@ -89,12 +89,10 @@ impl<'a> Plan<'a> {
     fn promise(&self) -> &'static str {
         match self.examined.placed.spec.dual_write {
             DualWrite::Application => {
-                "rows written meanwhile are the application's dual write's: deploy it everywhere first; verify tells"
+                "rows written meanwhile are the application's dual write's: deploy it everywhere first"
             }
-            DualWrite::Trigger => "rows written meanwhile are our trigger's: `backfill trigger create` first",
-            DualWrite::None => {
-                "nobody writes both columns: rows that change behind the cursor stay wrong until verify finds them"
-            }
+            DualWrite::Trigger => "rows written meanwhile are a trigger's: create it first",
+            DualWrite::None => "nobody writes both columns: rows that change behind the cursor stay wrong",
         }
     }
 

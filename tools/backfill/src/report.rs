@@ -232,7 +232,7 @@ fn told(summary: &Summary) -> String {
     let opens = summary.opens_at.map(|at| format!(", which opens at {at}")).unwrap_or_default();
     let detail = summary.detail.as_ref().map(|detail| format!(": {detail}")).unwrap_or_default();
     match summary.reason {
-        "done" => "done: every row was seen; `backfill verify` proves it".to_owned(),
+        "done" => "done: every row was seen".to_owned(),
         "dead_letters" => format!("done but for {} dead letters", summary.dead_letters),
         "window_closed" => format!("work remains: the same command resumes within the window{opens}"),
         "throttled" => format!("work remains: the database had no time{detail}"),

@@ -155,9 +155,7 @@ impl<'a> Run<'a> {
             ));
         }
         if spec.dual_write == DualWrite::None {
-            reporter.remark(
-                "nobody writes both columns: rows that change behind the cursor stay wrong until verify finds them",
-            );
+            reporter.remark("nobody writes both columns: rows that change behind the cursor stay wrong");
         }
     }
 

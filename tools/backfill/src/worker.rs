@@ -238,7 +238,8 @@ impl<'a> Worker<'a> {
                 if left.is_over_limit {
                     self.give_back(chunk).await;
                     let reason = format!("more than {most} rows could not be filled");
-                    let hint = format!("backfill deadletter list {} shows them", self.crew.job.name);
+                    let hint =
+                        "the table backfill.deadletter holds their keys and the server's words".to_owned();
                     self.crew.live.stop(Stop::Failed(reason, hint));
                     return Turn::NextChunk;
                 }
@@ -325,8 +326,7 @@ impl<'a> Worker<'a> {
             }
             Ok(passes::Closed::Endless) => {
                 let reason = "rows keep coming that need filling".to_owned();
-                let hint =
-                    "deploy the dual write everywhere, or create the trigger, then run again".to_owned();
+                let hint = "deploy the dual write everywhere, then run again".to_owned();
                 self.crew.live.stop(Stop::Failed(reason, hint));
             }
             Err(error) => self.recover("ending a pass", error).await,
