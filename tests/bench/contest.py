@@ -72,7 +72,7 @@ class Target:
     def name(self) -> str:
         """For people: `cpu precache-hash / workbox-build`."""
         stem, unit = metric.split(self.metric)
-        ours = f"{stem.replace('_', ' ')} {self.ours}"
+        ours = f"{metric.words(stem)} {self.ours}"
         if self.allowance:
             ours = f"({ours} - {self.allowance:g} {unit})"
         return f"{ours} / {' + '.join(self.against)}" if self.against else ours

@@ -78,12 +78,6 @@ class Filling(Stage):
         return [float(line) for line in found]
 
 
-def ours(binary: Path, cluster: Cluster, database: str, *flags: str) -> tuple[list[str], dict[str, str]]:
-    """The tool's command and environment."""
-    command = [str(binary), "run", "--name", "bench", "--table", "items", "--set", items.SET, "--window", "always", *flags]
-    return [*command, "--json"], {"DATABASE_URL": cluster.url(database)}
-
-
 def loop(name: str, cluster: Cluster, sql: str, stage: Stage, is_slow: bool = False) -> Contestant:
     """A peer: statements that the server runs."""
     command = cluster.psql(DATABASE, sql)

@@ -1,5 +1,6 @@
 """How metrics are named and shown: a stem, then the unit, as in `wal_per_row_bytes`."""
 
+import re
 from dataclasses import dataclass
 
 CPU = "cpu_s"
@@ -48,4 +49,9 @@ def shown(metric: str) -> Shown:
         return Shown("peak MB", MEGABYTE, 1)
     stem, suffix = split(metric)
     unit = next(unit for unit in UNITS if unit.suffix == suffix)
-    return Shown(f"{stem.replace('_', ' ')} {unit.label}", 1, unit.digits)
+    return Shown(f"{words(stem)} {unit.label}", 1, unit.digits)
+
+
+def words(stem: str) -> str:
+    """`wal per row`, `p99.9`."""
+    return re.sub(r"(?<=\d)_(?=\d)", ".", stem).replace("_", " ")
