@@ -35,9 +35,9 @@ def main() -> int:
                 build([tool, *getattr(file, "ALSO_BUILT", [])], arguments.smoke)
                 for case in file.cases(place):
                     if arguments.case in case.name:
-                        result = race.run(case, 1 if arguments.smoke else arguments.rounds, work)
                         if arguments.smoke:
-                            result.verdicts = []
+                            case.targets = []
+                        result = race.run(case, 1 if arguments.smoke else arguments.rounds, work)
                         verdicts += result.verdicts
                         report.result(result)
     except Failed as failure:

@@ -9,9 +9,8 @@ from pathlib import Path
 
 from contest import Failed
 
-# As a server has them, with fsync; and nothing that starts by itself in the middle of a run.
+# As a server has them, and nothing that starts by itself in the middle of a run.
 SETTINGS = {
-    "fsync": "on",
     "shared_buffers": "512MB",
     "max_wal_size": "8GB",
     "checkpoint_timeout": "1h",
@@ -56,8 +55,9 @@ class Session:
 class Cluster:
     """The server, for as long as this process lives."""
 
-    def __init__(self, testbed: Path, work: Path) -> None:
-        command = [str(testbed), "postgres", *(f"--set={name}={value}" for name, value in SETTINGS.items())]
+    def __init__(self, testbed: Path, work: Path, is_durable: bool = True) -> None:
+        settings = SETTINGS | {"fsync": "on" if is_durable else "off"}
+        command = [str(testbed), "postgres", *(f"--set={name}={value}" for name, value in settings.items())]
         environment = os.environ | ({"TMPDIR": str(work)} if is_open_to_all(work) else {})
         self.testbed = subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         line = self.testbed.stdout.readline()

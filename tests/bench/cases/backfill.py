@@ -45,7 +45,7 @@ class Bench:
         self.binary = place.binaries / "backfill"
         self.rows = 5_000 if place.is_smoke else 2_000_000
         self.title = f"{self.rows} rows"
-        self.cluster = Cluster(place.binaries / "testbed", place.work)
+        self.cluster = Cluster(place.binaries / "testbed", place.work, is_durable=not place.is_smoke)
         place.at_end.callback(self.cluster.close)
         items.make(self.cluster, self.rows)
 
