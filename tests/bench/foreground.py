@@ -8,6 +8,7 @@ import items
 import percentiles
 from cluster import Cluster
 from contest import Contestant, Failed, Run, Stage
+from metric import WALL
 
 DATABASE = "foreground"
 SCRIPT = """\\set written random(1, {rows})
@@ -46,7 +47,7 @@ class Background(Stage):
             self.process = subprocess.Popen(self.command, env=os.environ | self.environment, **quiet)
 
     def read(self, run: Run) -> None:
-        """Percentiles, of this round alone."""
+        """Percentiles of this round alone, and how much was filled meanwhile: one that rests disturbs nobody."""
         if self.process:
             self.process.terminate()
             _, messages = self.process.communicate()
@@ -57,6 +58,9 @@ class Background(Stage):
         if not rising:
             raise Failed("pgbench has logged nothing")
         run.figures |= percentiles.figures(rising)
+        if self.command:
+            (filled,) = self.cluster.sql(DATABASE, "select count(total) from items")
+            run.figures["fill_rows_per_s"] = int(filled) / run.figures[WALL]
         self.latencies = sorted(self.latencies + rising)
 
 

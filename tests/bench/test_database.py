@@ -51,9 +51,10 @@ class Background(unittest.TestCase):
 
     def test_what_does_not_end_by_itself_is_stopped(self):
         stage = self.background("exec sleep 1000")
-        run = Run({}, b"", 0)
+        run = Run({"wall_s": 2.0}, b"", 0)
         stage.read(run)
         self.assertEqual((run.figures["p99_ms"], stage.process.returncode), (4.5, -15))
+        self.assertEqual(run.figures["fill_rows_per_s"], 600)
 
     def test_a_filling_that_fails_stops_the_race(self):
         stage = self.background("echo no such table >&2; exit 3")
@@ -74,6 +75,10 @@ class Server:
 
     def copy(self, template: str, database: str) -> None:
         """Nothing."""
+
+    def sql(self, database: str, statement: str) -> list[str]:
+        """How many rows are filled."""
+        return ["1200"]
 
 
 class Processes(unittest.TestCase):

@@ -161,6 +161,8 @@ def latency(bench: Bench) -> Case:
         Target("p99_ms", "idle", [ONE_UPDATE], 1 / 100, 1 / 800),
     ]
 
+    metrics = (*percentiles.FIGURES, "fill_rows_per_s")
+
     def finish() -> None:
         title = "Latency of an application while a column is filled"
         load = f"{foreground.RATE_PER_S} transactions/s on a table of {bench.rows:,} rows, {foreground.CLIENTS} clients, {os.cpu_count()} cores"
@@ -168,5 +170,5 @@ def latency(bench: Bench) -> Case:
         (bench.place.work / "backfill-latency.svg").write_text(draw(title, load, curves))
 
     return Case(
-        f"latency of others, {bench.title}", lambda: None, contestants, targets, tuple(percentiles.FIGURES), MOST_ROUNDS, True, finish
+        f"latency of others, {bench.title}", lambda: None, contestants, targets, metrics, MOST_ROUNDS, True, finish
     )
