@@ -1,8 +1,8 @@
-// The demo's ledger: a line is written only when what the browser reports is what was expected.
+// The demo's ledger: a line is written only when what its witness reports is what was expected.
 
 import { isDeepStrictEqual } from "node:util";
 
-/** The browser reports something else than expected. */
+/** The witness reports something else than expected. */
 export class Mismatch extends Error {}
 
 export class Ledger {
@@ -10,10 +10,12 @@ export class Ledger {
   #write;
   #clock;
   #began;
+  #witness;
 
-  constructor(write, clock = () => performance.now()) {
+  constructor(write, clock = () => performance.now(), witness = "the browser") {
     this.#write = write;
     this.#clock = clock;
+    this.#witness = witness;
     this.#began = clock();
   }
 
@@ -27,7 +29,7 @@ export class Ledger {
     const wrong = Object.keys(expected).filter((name) => !isDeepStrictEqual(reported[name], expected[name]));
     if (wrong.length > 0) {
       const show = (value) => JSON.stringify(value) ?? "nothing";
-      const lines = wrong.map((name) => `  ${name}: expected ${show(expected[name])}, the browser reports ${show(reported[name])}`);
+      const lines = wrong.map((name) => `  ${name}: expected ${show(expected[name])}, ${this.#witness} reports ${show(reported[name])}`);
       throw new Mismatch(`not true: ${text}\n${lines.join("\n")}`);
     }
     const seconds = (this.#clock() - this.#began) / 1000;

@@ -109,7 +109,7 @@ fn other_blocks_are_what_they_say() {
                     values.for_each(|value| assert!(value.is_ok(), "{place}: {value:?}"));
                 }
                 "toml" => assert!(toml::from_str::<toml::Table>(&block.text).is_ok(), "{place}: is no TOML"),
-                "console" | "sh" | "text" | "html" | "js" | "yaml" => {}
+                "console" | "sh" | "text" | "html" | "js" | "sql" | "yaml" => {}
                 other => panic!(
                     "{place}: {other:?} is no language of ours; `console` is run, `sh` and `text` are shown"
                 ),

@@ -33,7 +33,9 @@ fn remains_of_running(running: &Running) -> Remains {
 
 impl Owner {
     fn start() -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_testbed"));
+        // A run in the background, as under nohup(1), hands down signals that are ignored.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP,INT,TERM", env!("CARGO_BIN_EXE_testbed")]);
         command.args(["run", "--ready-line", "ready", "--", "bash", "-c", STUBBORN]);
         Self::spawn(&mut command)
     }

@@ -56,8 +56,12 @@ pub(crate) async fn server(session: &mut Session) -> Result<Server, DatabaseErro
 /// # Errors
 /// Those of the session.
 pub(crate) async fn table(session: &mut Session, name: &str) -> Result<Option<Table>, DatabaseError> {
-    let query = TABLE.replace("{name}", &literal(name));
-    Ok(session.read::<Table>(&query).await?.pop())
+    Ok(session.read::<Table>(&table_query(name)).await?.pop())
+}
+
+/// Asks for a table; gives a [`Table`].
+pub(crate) fn table_query(name: &str) -> String {
+    TABLE.replace("{name}", &literal(name))
 }
 
 const TABLE: &str = "

@@ -1,5 +1,7 @@
 //! The command line: flags parse straight into what they mean.
 
+mod contract;
+mod proof;
 mod spec;
 
 use std::net::SocketAddr;
@@ -10,6 +12,8 @@ use release_common::output::ReportArgs;
 use release_common::units::Span;
 use release_common::{ClosedOutput, CommonArgs, Tool};
 
+pub use self::contract::{ContractArgs, ContractCommand, ContractWatchArgs};
+pub use self::proof::{DeadLetterCommand, JobArgs, TriggerArgs, TriggerCommand, VerifyArgs};
 pub use self::spec::SpecArgs;
 use crate::spec::Duty;
 
@@ -24,7 +28,7 @@ Examples:
 
 The database is the one that DATABASE_URL or the PG* variables name.";
 
-/// Fill a new column in throttled, resumable batches
+/// Fill a new column in throttled, resumable batches, and verify it
 ///
 /// The migrate phase of expand, migrate, contract: batches of a table's rows are filled off-peak, each in one
 /// transaction with its checkpoint, slower when the database has other work. State lives in the schema `backfill` of
@@ -59,6 +63,17 @@ pub enum Command {
     Cancel(OrderArgs),
     /// Change the share of time that workers work
     Rate(RateArgs),
+    /// Compare every row with its expression
+    Verify(VerifyArgs),
+    /// List or retry rows that could not be filled
+    #[command(name = "deadletter", subcommand)]
+    DeadLetter(DeadLetterCommand),
+    /// Create, check or drop the dual-write trigger
+    #[command(subcommand)]
+    Trigger(TriggerCommand),
+    /// Tell whether the old column is still used
+    #[command(subcommand)]
+    Contract(ContractCommand),
     /// Remove what is recorded about a job
     DropState(DropStateArgs),
 }
@@ -209,13 +224,20 @@ impl Tool for Cli {
 
     fn closed_output(&self) -> ClosedOutput {
         match &self.command {
-            Command::Plan(_) | Command::Status(_) => ClosedOutput::Stop,
+            Command::Plan(_)
+            | Command::Status(_)
+            | Command::DeadLetter(DeadLetterCommand::List(_))
+            | Command::Trigger(TriggerCommand::Check(_)) => ClosedOutput::Stop,
             Command::Init(_)
             | Command::Run(_)
             | Command::Pause(_)
             | Command::Resume(_)
             | Command::Cancel(_)
             | Command::Rate(_)
+            | Command::Verify(_)
+            | Command::DeadLetter(DeadLetterCommand::Retry(_))
+            | Command::Trigger(TriggerCommand::Create(_) | TriggerCommand::Drop(_))
+            | Command::Contract(_)
             | Command::DropState(_) => ClosedOutput::Discard,
         }
     }

@@ -47,6 +47,12 @@ pub enum Error {
         /// Where it was looked for.
         database: String,
     },
+    /// Nothing says which column is the old one.
+    #[error("job `{name}` names no source column")]
+    NoOldColumn {
+        /// The job.
+        name: String,
+    },
     /// The job does something else than the specification says.
     #[error("job `{name}` was recorded with another specification: {difference}")]
     OtherSpec {
@@ -135,6 +141,7 @@ impl Failure for Error {
             | Error::Server { .. }
             | Error::Address(_)
             | Error::UnknownJob { .. }
+            | Error::NoOldColumn { .. }
             | Error::OtherSpec { .. }
             | Error::WrongState { .. }
             | Error::Listen { .. }
@@ -156,6 +163,7 @@ impl Failure for Error {
                 Some("set DATABASE_URL, or PGHOST, PGPORT, PGUSER and PGDATABASE".to_owned())
             }
             Error::UnknownJob { .. } => Some("`backfill status` lists the jobs of this database".to_owned()),
+            Error::NoOldColumn { .. } => Some("name the old column with --column".to_owned()),
             Error::OtherSpec { name, .. } => Some(format!(
                 "take another name, or forget the old job with `backfill drop-state {name} --yes`"
             )),

@@ -190,7 +190,7 @@ async fn tree(
     place: &Place,
 ) -> Result<Tree, Error> {
     let view = format!(
-        "create temporary view backfill_examined as select {text} as value from {} as {}",
+        "create temporary view backfill_examined as select {text} as value from {} as {} /* backfill */",
         table.quoted(),
         crate::sql::Identifier::new(&table.table)
     );

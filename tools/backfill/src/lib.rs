@@ -9,8 +9,10 @@
 pub mod batch_size;
 pub mod bisect;
 pub mod cli;
+pub mod comparison;
 pub mod control;
 pub mod error;
+pub mod expression;
 pub mod job;
 pub mod postgres;
 pub mod signals;
@@ -25,17 +27,21 @@ mod catalog;
 mod chance;
 mod chunks;
 mod connect;
+mod contract;
+mod deadletter;
 mod display;
 mod estimate;
 mod examine;
 mod hook;
 mod init;
 mod intake;
+mod letters;
 mod live;
 mod metrics;
 mod order;
 mod owner;
 mod passes;
+mod patience;
 mod plan;
 mod report;
 mod run;
@@ -44,6 +50,8 @@ mod split;
 mod status;
 mod transaction;
 mod trial;
+mod trigger;
+mod verify;
 mod watch;
 mod worker;
 
@@ -70,6 +78,10 @@ pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
         Command::Resume(args) => order::run(args, Desired::Run, context),
         Command::Cancel(args) => order::run(args, Desired::Cancel, context),
         Command::Rate(args) => order::rate(args, context),
+        Command::Verify(args) => verify::run(args, context),
+        Command::DeadLetter(command) => deadletter::run(command, context),
+        Command::Trigger(command) => trigger::run(command, context),
+        Command::Contract(command) => contract::run(command, context),
         Command::DropState(args) => order::drop_state(args, context),
     }
 }

@@ -60,7 +60,12 @@ impl Statements {
         };
         let assignments = join(", ", &|(column, value)| format!("{column} = {value}"));
         let own = &target.alias;
-        let differs = join(" or ", &|(column, value)| format!("{own}.{column} is distinct from {value}"));
+        let compare = values.iter().zip(&target.columns).map(|((name, value), column)| {
+            // The type json has no equality: its texts are compared.
+            let text = if column.type_name == "json" { "::text" } else { "" };
+            format!("{own}.{name}{text} is distinct from {value}{text}")
+        });
+        let differs = compare.collect::<Vec<_>>().join(" or ");
         let scope = spec.scope.as_ref().map_or_else(|| "true".to_owned(), |scope| format!("({scope})"));
         let condition =
             spec.condition.as_ref().map(|condition| format!("({condition}) and ")).unwrap_or_default();
@@ -216,10 +221,11 @@ impl Statements {
         }
     }
 
-    /// The table under the name that expressions may use.
+    /// The table under the name that expressions may use. The mark tells the contract check that a statement in the
+    /// server's statistics is ours and no use of the old column.
     pub fn aliased(&self) -> String {
         let only = if matches!(self.target.walk, Walk::Ctid { .. }) { "only " } else { "" };
-        format!("{only}{} as {}", self.target.name, self.target.alias)
+        format!("{only}{} as {} /* backfill */", self.target.name, self.target.alias)
     }
 
     /// First message: the limits of the transaction; in key order followed by [`Statements::upper_key`].
@@ -256,6 +262,12 @@ impl Statements {
     pub fn update_row(&self, key: &[String]) -> String {
         let (table, set) = (self.aliased(), &self.assignments);
         format!("update {table} set {set} where {} and {} /* backfill */", self.is_row(key), self.needs)
+    }
+
+    /// Fills one row that differs, whatever the job's condition says of it.
+    pub fn repair_row(&self, key: &[String]) -> String {
+        let (table, set, row) = (self.aliased(), &self.assignments, self.is_row(key));
+        format!("update {table} set {set} where {row} and {} and {} /* backfill */", self.scope, self.differs)
     }
 
     /// Third message: moves the checkpoint, or raises `BF001` when the claim is no more; answers with what is desired,
@@ -300,4 +312,33 @@ pub fn lease_end() -> String {
 /// Keys travel as texts and are cast back, so that none loses precision.
 fn value(column: &KeyColumn, text: &str) -> String {
     format!("{}::{}", literal(text), column.type_name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Statements;
+    use crate::spec::Spec;
+    use crate::target::Target;
+
+    /// What tells that a row differs, for a column of this type.
+    fn differs(type_name: &str) -> String {
+        let spec: Spec = serde_json::from_value(serde_json::json!({
+            "name": "job", "table": "t", "source": [], "set": [{"column": "n", "expression": "o"}],
+            "order": "auto", "dual_write": "none", "batch": {"size": 1, "target_ms": 1, "duty": 1.0, "workers": 1},
+            "window": "always", "throttle": {}, "timeouts": {"lock": "1s", "statement": "1s"}, "dead_letter_max": 1,
+        }))
+        .unwrap();
+        let target: Target = serde_json::from_value(serde_json::json!({
+            "oid": 1, "name": "public.t", "alias": "t", "walk": {"by": "key", "columns": [], "is_scattered": false},
+            "columns": [{"name": "n", "number": 1, "type_name": type_name}],
+        }))
+        .unwrap();
+        Statements::new(1, &spec, &target).differs().to_owned()
+    }
+
+    #[test]
+    fn texts_of_json_are_compared_because_it_has_no_equality() {
+        assert_eq!(differs("json"), "(\"t\".\"n\"::text is distinct from (o)::json::text)");
+        assert_eq!(differs("jsonb"), "(\"t\".\"n\" is distinct from (o)::jsonb)");
+    }
 }

@@ -1,0 +1,1 @@
+alter table "Shipment" drop column "delivered";

@@ -1,0 +1,2 @@
+create type "ShipmentStatus" as enum ('InTransit', 'Delivered');
+alter table "Shipment" add column "status" "ShipmentStatus";
