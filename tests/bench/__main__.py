@@ -10,9 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-import measure
 import race
-from contest import Place
+from contest import Failed, Place
 from report import Human, JsonLines
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,17 +29,18 @@ def main() -> int:
     report = JsonLines() if arguments.json else Human()
     verdicts = []
     try:
-        for tool in arguments.tools or known_tools():
-            build(tool, arguments.smoke)
-            cases = importlib.import_module(f"cases.{tool.replace('-', '_')}").cases(place)
-            for case in cases:
-                if arguments.case in case.name:
-                    result = race.run(case, 1 if arguments.smoke else arguments.rounds, work)
-                    if arguments.smoke:
-                        result.verdicts = []
-                    verdicts += result.verdicts
-                    report.result(result)
-    except measure.Failed as failure:
+        with place.at_end:
+            for tool in arguments.tools or known_tools():
+                file = importlib.import_module(f"cases.{tool.replace('-', '_')}")
+                build([tool, *getattr(file, "ALSO_BUILT", [])], arguments.smoke)
+                for case in file.cases(place):
+                    if arguments.case in case.name:
+                        if arguments.smoke:
+                            case.targets = []
+                        result = race.run(case, 1 if arguments.smoke else arguments.rounds, work)
+                        verdicts += result.verdicts
+                        report.result(result)
+    except Failed as failure:
         print(f"error: {failure}", file=sys.stderr)
         return 3
     missed = sum(not verdict.is_met for verdict in verdicts)
@@ -48,12 +48,12 @@ def main() -> int:
     return 1 if missed else 0
 
 
-def build(tool: str, is_smoke: bool) -> None:
-    """The optimized tool; for a smoke run what the tests have built, by the very command that built it."""
-    optimized = ["--release", "--package", tool, "--bins"]
+def build(packages: list[str], is_smoke: bool) -> None:
+    """Optimized programs; for a smoke run what the tests have built, by the very command that built it."""
+    optimized = ["--release", *(f"--package={package}" for package in packages), "--bins"]
     command = ["cargo", "build", "--quiet", *(["--workspace", "--all-targets"] if is_smoke else optimized)]
     if subprocess.run(command, cwd=ROOT, check=False).returncode != 0:
-        raise measure.Failed(f"{tool} does not build")
+        raise Failed(f"{' and '.join(packages)}: does not build")
 
 
 def parse() -> argparse.Namespace:

@@ -6,9 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import measure
-from contest import Case, Contestant, Target
-
-METRICS = ("cpu_s", "wall_s", "rss_bytes")
+from contest import Case, Contestant, Failed, Target
 
 
 @dataclass
@@ -37,13 +35,9 @@ class Result:
     figures: dict[str, list[dict[str, float]]]
     verdicts: list[Verdict]
 
-    def median(self, contestant: str, metric: str) -> float:
-        """Over the rounds."""
-        return statistics.median(self.series(contestant, metric))
-
     def series(self, contestant: str, metric: str) -> list[float]:
-        """One value per round."""
-        return [figures[metric] for figures in self.figures[contestant]]
+        """One value per round; none where the contestant does not have this metric."""
+        return [figures[metric] for figures in self.figures[contestant] if metric in figures]
 
 
 def run(case: Case, rounds: int, work: Path) -> Result:
@@ -52,12 +46,14 @@ def run(case: Case, rounds: int, work: Path) -> Result:
     figures: dict[str, list[dict[str, float]]] = {contestant.name: [] for contestant in case.contestants}
     with tempfile.TemporaryDirectory(dir=work) as scratch:
         for contestant, checked in zip(case.contestants, check(case, Path(scratch)), strict=True):
-            if contestant.is_slow:
+            if contestant.is_slow or case.is_check_timed:
                 figures[contestant.name].append(checked)
-        for _ in range(rounds):
+        rounds = min(rounds, case.most_rounds or rounds)
+        for _ in range(rounds - 1 if case.is_check_timed else rounds):
             for contestant in case.contestants:
                 if not contestant.is_slow:
                     figures[contestant.name].append(measure.run(contestant, Path(scratch)).figures)
+    case.finish()
     result = Result(case, figures, [])
     result.verdicts = [Verdict(target, value(result, target)) for target in case.targets]
     return result
@@ -76,7 +72,7 @@ def check(case: Case, scratch: Path) -> list[dict[str, float]]:
         if first is None:
             first = (contestant, answer)
         elif answer != first[1]:
-            raise measure.Failed(f"{case.name}: {contestant.name} and {first[0].name} differ: {difference(answer, first[1])}")
+            raise Failed(f"{case.name}: {contestant.name} and {first[0].name} differ: {difference(answer, first[1])}")
     return figures
 
 
@@ -92,7 +88,7 @@ def difference(one: object, other: object) -> str:
 
 def value(result: Result, target: Target) -> float:
     """Ours to the peers' sum: round by round where both ran in each, so that a busy minute hurts both alike."""
-    ours = result.series(target.ours, target.metric)
+    ours = [max(value - target.allowance, 0) for value in result.series(target.ours, target.metric)]
     if not target.against:
         return statistics.median(ours)
     peers = [result.series(name, target.metric) for name in target.against]

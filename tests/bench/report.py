@@ -1,12 +1,14 @@
 """The results as a table for people or as JSON Lines; both close with the count of targets met and missed."""
 
 import json
+import statistics
 import sys
 
-from contest import RSS
-from race import METRICS, Result
+import metric as metrics
+from race import Result
 
-MEGABYTE = 1_000_000
+# More columns than this do not fit a line.
+COLUMNS = 4
 
 
 class Human:
@@ -16,25 +18,29 @@ class Human:
         """One case."""
         rounds = max(len(runs) for runs in result.figures.values())
         write(f"\n{result.case.name} (median of {rounds} rounds, least to most)")
-        write(f"  {'':<34}{'cpu s':>24}{'wall s':>24}{'peak MB':>24}")
-        for name in result.figures:
-            cells = [self.cell(result.series(name, metric), metric) for metric in METRICS]
-            write(f"  {name:<34}{cells[0]:>24}{cells[1]:>24}{cells[2]:>24}")
+        for first in range(0, len(result.case.metrics), COLUMNS):
+            self.table(result, result.case.metrics[first : first + COLUMNS])
         for verdict in result.verdicts:
             target = verdict.target
-            scale = MEGABYTE if target.metric == RSS and not target.against else 1
+            scale = 1 if target.against else metrics.shown(target.metric).scale
             word = "MISSED" if not verdict.is_met else "met, stretch met" if verdict.is_stretch_met else "met"
             limits = f"hard {target.hard / scale:.3g}, stretch {target.stretch / scale:.3g}"
             write(f"  {target.name}: {verdict.value / scale:.3f} ({limits}): {word}")
 
+    def table(self, result: Result, chosen: tuple[str, ...]) -> None:
+        """A line per contestant that has any of these metrics."""
+        write(f"  {'':<34}{''.join(f'{metrics.shown(metric).title:>24}' for metric in chosen)}")
+        for name in result.figures:
+            cells = [self.cell(result.series(name, metric), metric) for metric in chosen]
+            if any(cells):
+                write(f"  {name:<34}{''.join(f'{cell:>24}' for cell in cells)}".rstrip())
+
     def cell(self, series: list[float], metric: str) -> str:
         """Median (least-most)."""
-        scale, digits = (MEGABYTE, 1) if metric == RSS else (1, 3)
-        values = sorted(value / scale for value in series)
-        middle = values[len(values) // 2] if len(values) % 2 else (values[len(values) // 2 - 1] + values[len(values) // 2]) / 2
-        if len(values) == 1:
-            return f"{middle:.{digits}f}"
-        return f"{middle:.{digits}f} ({values[0]:.{digits}f}-{values[-1]:.{digits}f})"
+        text = metrics.shown(metric).text
+        if len(series) < 2:
+            return "".join(map(text, series))
+        return f"{text(statistics.median(series))} ({text(min(series))}-{text(max(series))})"
 
     def summary(self, met: int, missed: int, is_smoke: bool) -> None:
         """The closing line."""
@@ -49,10 +55,12 @@ class JsonLines:
         for name in result.figures:
             line: dict[str, object] = {"type": "measurement", "case": result.case.name, "contestant": name}
             line["rounds"] = len(result.figures[name])
-            for metric in METRICS:
-                stem, _, unit = metric.partition("_")
+            for metric in result.case.metrics:
+                stem, unit = metrics.split(metric)
                 series = result.series(name, metric)
-                line |= {metric: result.median(name, metric), f"{stem}_least_{unit}": min(series), f"{stem}_most_{unit}": max(series)}
+                if not series:
+                    continue
+                line |= {metric: statistics.median(series), f"{stem}_least_{unit}": min(series), f"{stem}_most_{unit}": max(series)}
             write(json.dumps(line))
         for verdict in result.verdicts:
             target = verdict.target

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 
 import trees
-from contest import CPU, RSS, WALL, Case, Contestant, Place, Target
+from contest import Case, Contestant, Place, Target
+from metric import CPU, RSS, WALL
 
 MEGABYTE = 1_000_000
 OURS = "precache-hash"
