@@ -37,7 +37,7 @@ pub struct SpecArgs {
     /// Hours to work in, or `always` [default: 02:00-05:00 Asia/Seoul]
     #[arg(long, value_name = "WINDOW")]
     pub window: Option<When>,
-    /// Most rows per transaction [default: 1000]
+    /// Most rows per transaction [default: 1000; 250 with several workers]
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
     pub batch_size: Option<u32>,
     /// Share of the time that a worker works [default: 0.5]

@@ -309,6 +309,8 @@ errors = { dead_letter_max = 7 }
         assert_eq!((spec.batch.size, spec.name.as_str()), (1000, "t-b"));
         assert_eq!(spec.window, "02:00-05:00 Asia/Seoul".parse::<When>().unwrap());
         assert_eq!(spec.dual_write, DualWrite::Application);
+        let shared = finished("table = 't'\nset.b = 'a'\nbatch.workers = 2").unwrap().spec;
+        assert_eq!(shared.batch.size, 250, "several workers overlap less");
     }
 
     #[test]
