@@ -9,8 +9,8 @@ use crate::sql::{Identifier, TableName};
 const DEFAULT_WINDOW: &str = "02:00-05:00 Asia/Seoul";
 const DEFAULT_SIZE: u32 = 1000;
 /// Several workers hinder each other by how long their transactions overlap: PostgreSQL looks in vain for index entries
-/// that it could already remove. Measured with two: 2 M rows in 17.1 s with 1000, in 10.8 s with 250, in 13.3 s with 100;
-/// one alone takes 17.7 s with either.
+/// that it could already remove. Measured with two on 2 M rows, in turn: 15.4 to 17.1 s with 1000, 10.7 to 13.9 s with 250,
+/// 13.3 s with 100; one alone takes 17.7 s with either.
 const DEFAULT_SIZE_OF_SEVERAL: u32 = 250;
 /// A person does not notice a lock that is held this long.
 const DEFAULT_TARGET_MS: u64 = 150;
