@@ -8,6 +8,7 @@ use thiserror::Error;
 
 use crate::postgres::DatabaseError;
 use crate::spec::SpecError;
+use crate::sqlstate::Sqlstate;
 
 /// A situation that a user can act on.
 #[derive(Debug, Error)]
@@ -122,7 +123,9 @@ pub enum Error {
 impl Error {
     /// What a failed statement means: the way to the database, or the statement itself.
     pub(crate) fn database(doing: &str, database: &str, source: DatabaseError) -> Error {
-        let is_absent = source.sqlstate().is_none_or(|code| code.ends_session() || code.code() == "53300");
+        // A standby at the start is a wrong address, not one to wait for.
+        let is_gone = |code: Sqlstate| code.ends_session() && code.code() != "25006";
+        let is_absent = source.sqlstate().is_none_or(|code| is_gone(code) || code.code() == "53300");
         let is_row = matches!(source, DatabaseError::Row(_));
         if is_absent && !is_row {
             return Error::Unreachable { database: database.to_owned(), source };
