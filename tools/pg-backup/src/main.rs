@@ -1,0 +1,3 @@
+//! Entry point of `pg-backup`.
+
+fn main() {}

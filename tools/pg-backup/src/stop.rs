@@ -1,0 +1,33 @@
+//! The wish to stop, for code that waits.
+
+use release_common::{Shutdown, Signal};
+use tokio::sync::watch;
+
+/// Tells when a signal has asked the run to stop.
+#[derive(Clone, Debug)]
+pub struct Stop(watch::Receiver<Option<Signal>>);
+
+impl Stop {
+    /// Follows `shutdown`.
+    pub fn new(shutdown: &Shutdown) -> Stop {
+        let (sender, receiver) = watch::channel(None);
+        shutdown.on_request(move |signal| {
+            // Nobody waits when the run is over.
+            let _ = sender.send(Some(signal));
+        });
+        Stop(receiver)
+    }
+
+    /// The signal, if it has come.
+    pub fn requested(&self) -> Option<Signal> {
+        *self.0.borrow()
+    }
+
+    /// Waits for the signal, forever if need be.
+    pub async fn wait(&mut self) -> Signal {
+        match self.0.wait_for(Option::is_some).await.map(|signal| *signal) {
+            Ok(Some(signal)) => signal,
+            Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+}

@@ -1,0 +1,92 @@
+//! What a failed request to the store means for its user.
+
+use std::error::Error as _;
+use std::io;
+
+use thiserror::Error;
+
+/// Why a request failed.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// There is no such bucket or folder.
+    #[error("there is no such bucket")]
+    NoBucket(#[source] object_store::Error),
+    /// The keys are wrong or may not do this.
+    #[error("the store refuses these keys")]
+    Denied(#[source] object_store::Error),
+    /// The request cannot succeed however often it is sent.
+    #[error("the store refuses the request")]
+    Refused(#[source] object_store::Error),
+    /// No answer, or one that says "later".
+    #[error("the store cannot be reached or does not answer")]
+    Unreachable(#[source] object_store::Error),
+    /// What came is not what was stored.
+    #[error("{0}")]
+    Damaged(String),
+}
+
+impl StoreError {
+    /// Sorts by what a user can do.
+    pub(crate) fn understand(error: object_store::Error) -> StoreError {
+        let text = whole_text(&error);
+        let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        match &error {
+            _ if says(&["NoSuchBucket"]) => StoreError::NoBucket(error),
+            _ if says(&["SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "ExpiredToken"]) => {
+                StoreError::Denied(error)
+            }
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                StoreError::Denied(error)
+            }
+            object_store::Error::NotFound { .. } => StoreError::Damaged("the object is missing".to_owned()),
+            object_store::Error::NotSupported { .. }
+            | object_store::Error::NotImplemented { .. }
+            | object_store::Error::InvalidPath { .. }
+            | object_store::Error::UnknownConfigurationKey { .. } => StoreError::Refused(error),
+            _ if says(&["status code: 4"]) && !says(&["status code: 408", "status code: 429"]) => {
+                StoreError::Refused(error)
+            }
+            _ if is_local(&error) => StoreError::Refused(error),
+            _ => StoreError::Unreachable(error),
+        }
+    }
+}
+
+/// Whether a bucket that answers says that the object is not there.
+pub(super) fn is_absent(error: &object_store::Error) -> bool {
+    matches!(error, object_store::Error::NotFound { .. }) && !whole_text(error).contains("NoSuchBucket")
+}
+
+/// A local folder fails for reasons that waiting does not mend, such as a full disk.
+fn is_local(error: &object_store::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        let is_network = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::ConnectionReset
+                    | io::ErrorKind::ConnectionAborted
+                    | io::ErrorKind::BrokenPipe
+                    | io::ErrorKind::TimedOut
+                    | io::ErrorKind::UnexpectedEof
+            )
+        };
+        if current.downcast_ref::<io::Error>().is_some_and(|error| !is_network(error)) {
+            return matches!(error, object_store::Error::Generic { store: "LocalFileSystem", .. });
+        }
+        cause = current.source();
+    }
+    false
+}
+
+/// The error and all its causes: the body of the store's answer stands in one of them.
+fn whole_text(error: &object_store::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(current) = cause {
+        text.push_str(&format!(": {current}"));
+        cause = current.source();
+    }
+    text
+}
