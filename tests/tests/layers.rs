@@ -34,7 +34,10 @@ fn layer(package: &Package) -> Layer {
     let root = pipelines::root();
     let folder = package.manifest_path.parent().unwrap().strip_prefix(root.to_str().unwrap()).unwrap();
     match folder.as_str() {
-        "tools/release-common" | "tools/precache-manifest" | "tools/release-remote" => Layer::Shared,
+        "tools/release-common"
+        | "tools/precache-manifest"
+        | "tools/release-postgres"
+        | "tools/release-remote" => Layer::Shared,
         "wasm" => Layer::Browser,
         "wasm/pack" => Layer::Pack,
         "tests/support" => Layer::Testbed,

@@ -61,7 +61,8 @@ impl Child {
     /// When it was not piped, or was taken already.
     pub fn stdout(&mut self) -> Result<impl Read + Send + use<>, Error> {
         let stdout = self.process.stdout.take().ok_or_else(|| self.no_pipe())?;
-        let descriptor = stdout.into_owned_fd().map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
+        let descriptor =
+            stdout.into_owned_fd().map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
         Ok(std::fs::File::from(descriptor))
     }
 
@@ -71,7 +72,8 @@ impl Child {
     /// When it was not piped, or was taken already.
     pub fn stdin(&mut self) -> Result<std::fs::File, Error> {
         let stdin = self.process.stdin.take().ok_or_else(|| self.no_pipe())?;
-        let descriptor = stdin.into_owned_fd().map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
+        let descriptor =
+            stdin.into_owned_fd().map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
         Ok(std::fs::File::from(descriptor))
     }
 

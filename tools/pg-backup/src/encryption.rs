@@ -35,7 +35,10 @@ impl Recipients {
                 recipients.push(parse(line, &file.display().to_string())?);
             }
             if recipients.len() == before {
-                return Err(Error::Recipient { place: file.display().to_string(), reason: "names no recipient" });
+                return Err(Error::Recipient {
+                    place: file.display().to_string(),
+                    reason: "names no recipient",
+                });
             }
         }
         Ok(Recipients(recipients))
@@ -126,7 +129,8 @@ impl Identities {
             let text = read(file)?;
             let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
             for line in lines {
-                let identity: x25519::Identity = line.parse().map_err(|_| Error::Identity { path: file.clone() })?;
+                let identity: x25519::Identity =
+                    line.parse().map_err(|_| Error::Identity { path: file.clone() })?;
                 identities.push(Box::new(identity));
             }
         }
@@ -143,7 +147,8 @@ impl Identities {
     /// # Errors
     /// When no identity fits, or the file is not one of age; damage further on is told while reading.
     pub fn decrypt<R: Read + 'static>(&self, reader: R) -> io::Result<impl Read + use<R>> {
-        let damaged = |error: age::DecryptError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
+        let damaged =
+            |error: age::DecryptError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
         let decryptor = age::Decryptor::new(reader).map_err(damaged)?;
         let identities = self.0.iter().map(|identity| &**identity as &dyn age::Identity);
         decryptor.decrypt(identities).map_err(damaged)

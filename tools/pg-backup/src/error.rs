@@ -330,7 +330,9 @@ impl Failure for Error {
 
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Error::Store { source: StoreError::NoBucket(_), .. } => "make the bucket, or name another with --store",
+            Error::Store { source: StoreError::NoBucket(_), .. } => {
+                "make the bucket, or name another with --store"
+            }
             Error::Store { source: StoreError::Denied(_), .. } => {
                 "look at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or at the role of this machine"
             }
@@ -339,7 +341,9 @@ impl Failure for Error {
             }
             Error::ForeignBucket { .. } => "give backups a prefix of their own: --store s3://BUCKET/PREFIX",
             Error::StoreFormat { .. } => "use the version of pg-backup that wrote it",
-            Error::NoIdentity { .. } => "name the file with the secret key: --identity FILE or PG_BACKUP_IDENTITY",
+            Error::NoIdentity { .. } => {
+                "name the file with the secret key: --identity FILE or PG_BACKUP_IDENTITY"
+            }
             Error::ClientVersion { needed, .. } => {
                 return Some(format!("install postgresql-client-{needed}, or name a folder with --pg-bin"));
             }

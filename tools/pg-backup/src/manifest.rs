@@ -268,7 +268,8 @@ pub fn hex(bytes: &[u8]) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::{
-        Cluster, Extension, FORMAT, Kind, Manifest, ManifestError, Release, Role, RowTotals, StoredObject, Tool,
+        Cluster, Extension, FORMAT, Kind, Manifest, ManifestError, Release, Role, RowTotals, StoredObject,
+        Tool,
     };
 
     /// A small dump.

@@ -92,7 +92,8 @@ impl Programs {
 }
 
 fn usual_folders() -> Vec<PathBuf> {
-    let debian = std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
+    let debian =
+        std::fs::read_dir(DEBIAN).into_iter().flatten().flatten().map(|entry| entry.path().join("bin"));
     let path = std::env::var_os("PATH").unwrap_or_default();
     // Debian's pg_dump in PATH is a script that chooses a version by itself.
     let is_chooser = |folder: &PathBuf| folder.join("pg_wrapper").exists() || folder == Path::new("/usr/bin");

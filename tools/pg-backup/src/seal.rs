@@ -126,7 +126,12 @@ async fn pass(mut parts: mpsc::Receiver<Bytes>, to_store: &mpsc::Sender<Option<B
     }
 }
 
-fn make(mut source: impl Read, sealing: &Sealing, meter: &Meter, sender: mpsc::Sender<Bytes>) -> io::Result<Sealed> {
+fn make(
+    mut source: impl Read,
+    sealing: &Sealing,
+    meter: &Meter,
+    sender: mpsc::Sender<Bytes>,
+) -> io::Result<Sealed> {
     let parts = Parts { part: Vec::with_capacity(PART_BYTES), hash: Sha256::new(), bytes: 0, sender, meter };
     let encrypted = sealing.recipients.encrypt(parts)?;
     let mut compressed = zstd::Encoder::new(encrypted, sealing.compression)?;

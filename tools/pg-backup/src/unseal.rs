@@ -96,7 +96,9 @@ impl<R: Read> Read for Frames<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         // The decoder's own errors have no kind; they mean damage, unless the way to the store failed below it.
         self.0.read(buffer).map_err(|error| match error.kind() {
-            io::ErrorKind::Other if error.get_ref().is_none_or(|inner| !inner.is::<Error>()) => damage(error.to_string()),
+            io::ErrorKind::Other if error.get_ref().is_none_or(|inner| !inner.is::<Error>()) => {
+                damage(error.to_string())
+            }
             _ => error,
         })
     }

@@ -28,7 +28,9 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum LocationError {
     /// Nothing that this program knows.
-    #[error("`{0}` is no store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///FOLDER or a folder")]
+    #[error(
+        "`{0}` is no store: s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, az://CONTAINER/PREFIX, file:///FOLDER or a folder"
+    )]
     Scheme(String),
     /// No bucket is named.
     #[error("`{0}` names no bucket")]
@@ -79,7 +81,8 @@ impl Location {
     /// The folder that is used when no other is named.
     pub fn fallback() -> Location {
         let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-        let data = variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
+        let data =
+            variable("XDG_DATA_HOME").or_else(|| variable("HOME").map(|home| home.join(".local/share")));
         Location::Folder(data.unwrap_or_else(|| PathBuf::from("/var/lib")).join("pg-backup"))
     }
 
@@ -181,7 +184,8 @@ impl FromStr for Location {
         if bucket.is_empty() {
             return Err(LocationError::Bucket(text.to_owned()));
         }
-        let prefix = Path::parse(prefix.trim_end_matches('/')).map_err(|_| LocationError::Scheme(text.to_owned()))?;
+        let prefix =
+            Path::parse(prefix.trim_end_matches('/')).map_err(|_| LocationError::Scheme(text.to_owned()))?;
         Ok(Location::Bucket { provider, bucket: bucket.to_owned(), prefix })
     }
 }
@@ -208,7 +212,10 @@ mod tests {
             assert_eq!(text.parse::<Location>().map(|location| location.to_string()).as_deref(), Ok(text));
         }
         assert_eq!("file:///srv/x".parse::<Location>().map(|l| l.to_string()).as_deref(), Ok("/srv/x"));
-        assert_eq!("s3://bucket/a/".parse::<Location>().map(|l| l.to_string()).as_deref(), Ok("s3://bucket/a"));
+        assert_eq!(
+            "s3://bucket/a/".parse::<Location>().map(|l| l.to_string()).as_deref(),
+            Ok("s3://bucket/a")
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::future::Future;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -92,7 +92,7 @@ impl Store {
         }
     }
 
-    pub(super) fn damaged(&self, key: &Path, what: &str) -> Error {
+    pub(crate) fn damaged(&self, key: &Path, what: &str) -> Error {
         Error::Store {
             store: self.shown.clone(),
             doing: key.to_string(),
@@ -101,7 +101,11 @@ impl Store {
     }
 
     /// The bytes of an object of `size` bytes, in order, fetched ahead of the reader.
-    pub fn download(&self, key: &Path, size: u64) -> Download<impl Stream<Item = Result<Bytes, Error>> + Send + 'static> {
+    pub fn download(
+        &self,
+        key: &Path,
+        size: u64,
+    ) -> Download<impl Stream<Item = Result<Bytes, Error>> + Send + 'static> {
         let starts = (0..size).step_by(PART_BYTES);
         let (store, key) = (self.clone(), key.clone());
         let ranges = stream::iter(starts).map(move |start| {
@@ -114,7 +118,11 @@ impl Store {
     async fn range(&self, key: &Path, start: u64, end: u64) -> Result<Bytes, Error> {
         let got = self.inner.get_range(&self.absolute(key), start..end).await;
         let got = got.map_err(|error| self.error(&format!("reading {key}"), error))?;
-        if got.len() as u64 == end - start { Ok(got) } else { Err(self.damaged(key, "is shorter than recorded")) }
+        if got.len() as u64 == end - start {
+            Ok(got)
+        } else {
+            Err(self.damaged(key, "is shorter than recorded"))
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Names and values as PostgreSQL reads them back: quoting is here and nowhere else.
 //!
-//! Follows the PostgreSQL manual, 4.1 "Lexical Structure". Every statement of this tool is one text in the simple
-//! protocol, because PgBouncer's transaction mode keeps no prepared statement; so every value passes [`literal`].
+//! Follows the PostgreSQL manual, 4.1 "Lexical Structure". Every statement is one text in the simple protocol, because
+//! PgBouncer's transaction mode keeps no prepared statement; so every value passes [`literal`].
 
 use std::fmt;
 use std::str::FromStr;

@@ -19,9 +19,9 @@ use crate::sqlstate::Sqlstate;
 /// A server that does not answer a connection attempt by then is unreachable.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// What a transaction may take, unless it says otherwise: what the role or database has set is meant for others.
-pub(crate) const LIMITS: &str = "set local statement_timeout = '60s'; set local lock_timeout = '5s'";
+pub const LIMITS: &str = "set local statement_timeout = '60s'; set local lock_timeout = '5s'";
 
-/// Where the database is and how this tool introduces itself.
+/// Where the database is and how a tool introduces itself.
 #[derive(Clone, Debug)]
 pub struct Database(PgConnectOptions);
 
@@ -246,6 +246,9 @@ impl Session {
 }
 
 /// Rows of one JSON column.
+///
+/// # Errors
+/// When a row is not a `T`.
 pub fn rows<T: DeserializeOwned>(answer: &Answer) -> Result<Vec<T>, DatabaseError> {
     let texts = answer.rows.iter().filter_map(|row| row.first().and_then(Option::as_deref));
     texts

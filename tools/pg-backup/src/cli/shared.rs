@@ -1,0 +1,92 @@
+//! Flags that several commands share, and which backup a command is about.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use release_common::units::Span;
+
+use crate::layout::{BackupId, Name, NameError};
+use crate::store::Location;
+
+/// Where backups are kept.
+#[derive(Args, Clone, Debug)]
+pub struct StoreArgs {
+    /// Where backups are kept: s3://BUCKET/PREFIX, gs://, az:// or a folder
+    ///
+    /// Keys come from the platform's own chain: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT,
+    /// web identity tokens, instance metadata; GOOGLE_* and AZURE_* likewise. Without an address it is the folder
+    /// pg-backup in XDG_DATA_HOME or ~/.local/share.
+    #[arg(long, value_name = "URL", env = "PG_BACKUP_STORE")]
+    pub store: Option<Location>,
+    /// Name of the cluster in the store; else the only one there
+    #[arg(long, value_name = "NAME", env = "PG_BACKUP_CLUSTER")]
+    pub cluster: Option<Name>,
+    /// Time to go on trying when the store does not answer
+    #[arg(long, value_name = "TIME", default_value = "60s")]
+    pub timeout: Span,
+}
+
+/// Which backups of a store are meant.
+#[derive(Args, Clone, Debug)]
+pub struct SeriesArgs {
+    /// Where backups are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// The database whose dumps are meant; else the only one in the store
+    #[arg(long, value_name = "NAME", env = "PG_BACKUP_DATABASE")]
+    pub database: Option<String>,
+    /// Mean the base backups instead of dumps
+    #[arg(long, conflicts_with = "database")]
+    pub base: bool,
+}
+
+/// How to reach the database, and with which programs.
+#[derive(Args, Clone, Debug)]
+pub struct ConnectArgs {
+    /// Read the address from this file instead of DATABASE_URL
+    #[arg(long, value_name = "FILE")]
+    pub database_url_file: Option<PathBuf>,
+    /// Folder of pg_dump and the others; else the oldest installed that fit
+    #[arg(long, value_name = "FOLDER", env = "PG_BACKUP_PG_BIN")]
+    pub pg_bin: Option<PathBuf>,
+}
+
+/// How objects are stored.
+#[derive(Args, Clone, Debug)]
+pub struct SealArgs {
+    /// Encrypt to this public key of age; may be given several times
+    #[arg(long, value_name = "AGE1...")]
+    pub recipient: Vec<String>,
+    /// Encrypt to the public keys in this file, one a line
+    #[arg(long, value_name = "FILE", env = "PG_BACKUP_RECIPIENTS")]
+    pub recipients_file: Vec<PathBuf>,
+    /// Level of zstd
+    #[arg(long, value_name = "LEVEL", default_value_t = 3, value_parser = clap::value_parser!(i32).range(1..=19))]
+    pub compression: i32,
+}
+
+/// How objects are read.
+#[derive(Args, Clone, Debug)]
+pub struct IdentityArgs {
+    /// File with the secret key of age that decrypts
+    #[arg(long, value_name = "FILE", env = "PG_BACKUP_IDENTITY")]
+    pub identity: Vec<PathBuf>,
+}
+
+/// Which backup: its id, or `-` for the id that stdin brings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IdArg {
+    /// This one.
+    Id(BackupId),
+    /// Whichever stdin names.
+    Stdin,
+}
+
+impl FromStr for IdArg {
+    type Err = NameError;
+
+    fn from_str(text: &str) -> Result<IdArg, NameError> {
+        if text == "-" { Ok(IdArg::Stdin) } else { text.parse().map(IdArg::Id) }
+    }
+}

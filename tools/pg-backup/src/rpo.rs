@@ -1,0 +1,9 @@
+//! rpo: not yet written.
+
+use release_common::{Context, Outcome};
+
+use crate::error::Error;
+
+pub(crate) fn run(_args: &crate::cli::RpoArgs, _context: &mut Context) -> Result<Outcome, Error> {
+    Err(Error::Source { reason: "not yet written".to_owned() })
+}
