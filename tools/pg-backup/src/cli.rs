@@ -15,7 +15,7 @@ pub use self::keep::{
     RtoArgs,
 };
 pub use self::make::{BaseArgs, CreateArgs, DumpLayout};
-pub use self::read::{CatArgs, Level, ListArgs, RestoreArgs, ShowArgs, VerifyArgs};
+pub use self::read::{CatArgs, ListArgs, RestoreArgs, ShowArgs, VerifyArgs};
 pub use self::shared::{ConnectArgs, IdArg, IdentityArgs, SealArgs, SeriesArgs, StoreArgs};
 pub use self::wal::{WalCheckArgs, WalFetchArgs, WalPushArgs, WalReceiveArgs};
 

@@ -8,7 +8,7 @@ use release_postgres::DatabaseError;
 use thiserror::Error;
 
 use crate::child::Ended;
-use crate::manifest::ManifestError;
+use crate::document::DocumentError;
 use crate::store::StoreError;
 
 /// A situation that a user can act on.
@@ -81,7 +81,7 @@ pub enum Error {
         /// Of which backup.
         id: String,
         /// Why.
-        source: ManifestError,
+        source: DocumentError,
     },
     /// A public key is none.
     #[error("{place}: {reason}")]

@@ -8,8 +8,11 @@
 //! `unseal` the way in and out; then a module for each command.
 
 pub mod cli;
+pub mod counts;
+pub mod document;
 pub mod encryption;
 pub mod error;
+pub mod evidence;
 pub mod layout;
 pub mod manifest;
 pub mod store;

@@ -1,40 +1,18 @@
 //! What a backup is: the document that is written last and makes it exist.
 //!
-//! The bytes are canonical: the compact JSON of [`Manifest`] in the order of its fields, with the SHA-256 of everything
-//! before it as its last field. So any changed byte of a stored manifest is seen, and a checksum of it names the backup
-//! with all that it holds.
+//! It holds the size and SHA-256 of every object, so that the SHA-256 of the manifest names the backup with all that it
+//! holds; see [`crate::document`] for how it is stored.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use thiserror::Error;
 
+use crate::document::{self, DocumentError};
 use crate::layout::{BackupId, Name};
-
-/// The version of the format that this program writes, and the only one that it reads.
-pub const FORMAT: u32 = 1;
-
-/// A manifest that cannot be believed.
-#[derive(Debug, Error)]
-pub enum ManifestError {
-    /// No JSON, or not of this shape.
-    #[error("is no manifest")]
-    Unreadable(#[source] serde_json::Error),
-    /// Written by another version of this program.
-    #[error("has format {found}, and this version reads {FORMAT}")]
-    Format {
-        /// What it says.
-        found: u64,
-    },
-    /// Its own checksum differs.
-    #[error("its own checksum is wrong: it was changed or damaged")]
-    Checksum,
-}
 
 /// One backup.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`FORMAT`].
+    /// [`document::FORMAT`].
     pub format: u32,
     /// Its name.
     pub id: BackupId,
@@ -206,47 +184,21 @@ pub struct WalRange {
     pub segment_bytes: u64,
 }
 
-/// A manifest with its checksum, as stored.
-#[derive(Serialize)]
-struct Signed<'a> {
-    #[serde(flatten)]
-    manifest: &'a Manifest,
-    sha256: &'a str,
-}
-
 impl Manifest {
     /// The bytes to store, and their SHA-256, by which evidence names them.
     ///
     /// # Errors
     /// Never for a manifest that was read or made here; JSON has no other way to say so.
     pub fn encode(&self) -> Result<(Vec<u8>, String), serde_json::Error> {
-        let inner = hex(&Sha256::digest(serde_json::to_vec(self)?));
-        let mut bytes = serde_json::to_vec(&Signed { manifest: self, sha256: &inner })?;
-        bytes.push(b'\n');
-        let outer = hex(&Sha256::digest(&bytes));
-        Ok((bytes, outer))
+        document::encode(self)
     }
 
     /// Reads what [`Manifest::encode`] wrote, byte by byte; and the SHA-256 of these bytes.
     ///
     /// # Errors
     /// When it cannot be believed.
-    pub fn decode(bytes: &[u8]) -> Result<(Manifest, String), ManifestError> {
-        /// Read first: another format may have any other shape.
-        #[derive(Deserialize)]
-        struct Head {
-            format: u64,
-        }
-        let head: Head = serde_json::from_slice(bytes).map_err(ManifestError::Unreadable)?;
-        if head.format != u64::from(FORMAT) {
-            return Err(ManifestError::Format { found: head.format });
-        }
-        let manifest: Manifest = serde_json::from_slice(bytes).map_err(ManifestError::Unreadable)?;
-        let (expected, sha256) = manifest.encode().map_err(ManifestError::Unreadable)?;
-        if expected != bytes {
-            return Err(ManifestError::Checksum);
-        }
-        Ok((manifest, sha256))
+    pub fn decode(bytes: &[u8]) -> Result<(Manifest, String), DocumentError> {
+        document::decode(bytes)
     }
 
     /// The object of this role, if there is one.
@@ -260,17 +212,10 @@ impl Manifest {
     }
 }
 
-/// Lower-case hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::{
-        Cluster, Extension, FORMAT, Kind, Manifest, ManifestError, Release, Role, RowTotals, StoredObject,
-        Tool,
-    };
+    use super::{Cluster, Extension, Kind, Manifest, Release, Role, RowTotals, StoredObject, Tool};
+    use crate::document::FORMAT;
 
     /// A small dump.
     pub(crate) fn sample() -> Manifest {
@@ -318,25 +263,5 @@ pub(crate) mod tests {
         let manifest = sample();
         let (bytes, sha256) = manifest.encode().unwrap();
         assert_eq!(Manifest::decode(&bytes).unwrap(), (manifest, sha256));
-    }
-
-    #[test]
-    fn no_changed_byte_is_believed() {
-        let (bytes, _) = sample().encode().unwrap();
-        for index in 0..bytes.len() {
-            for bit in 0..8 {
-                let mut changed = bytes.clone();
-                changed[index] ^= 1 << bit;
-                assert!(Manifest::decode(&changed).is_err(), "byte {index}, bit {bit}");
-            }
-        }
-        assert!(Manifest::decode(&[&bytes[..], b" "].concat()).is_err(), "a byte more");
-        assert!(Manifest::decode(&bytes[..bytes.len() - 1]).is_err(), "a byte less");
-    }
-
-    #[test]
-    fn another_format_is_named() {
-        let found = Manifest::decode(br#"{"format":2,"whatever":[]}"#);
-        assert!(matches!(found, Err(ManifestError::Format { found: 2 })), "{found:?}");
     }
 }

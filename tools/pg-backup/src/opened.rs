@@ -170,7 +170,7 @@ async fn committed(store: &Store, series: &Series, id: &BackupId) -> Result<Opti
     let unusable = |source| Error::Manifest { id: id.to_string(), source };
     let (manifest, manifest_sha256) = Manifest::decode(&bytes).map_err(unusable)?;
     if manifest.id != *id {
-        return Err(unusable(crate::manifest::ManifestError::Checksum));
+        return Err(unusable(crate::document::DocumentError::Checksum));
     }
     Ok(Some(Backup { manifest, manifest_sha256 }))
 }

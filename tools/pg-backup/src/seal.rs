@@ -12,9 +12,9 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use crate::document::hex;
 use crate::encryption::Recipients;
 use crate::error::Error;
-use crate::manifest::hex;
 use crate::store::{PART_BYTES, Store};
 
 /// Large enough that reading costs little, small enough for the processor's cache.

@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 pub use self::failure::StoreError;
 pub use self::location::Location;
 pub use self::transfer::{Download, PART_BYTES, Uploaded};
+use crate::document::FORMAT;
 use crate::error::Error;
 use crate::layout;
-use crate::manifest::FORMAT;
 
 /// Small documents are read whole; a larger one is none of ours.
 const DOCUMENT_LIMIT: u64 = 64 << 20;

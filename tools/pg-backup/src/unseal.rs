@@ -11,9 +11,10 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use crate::document::hex;
 use crate::encryption::Identities;
 use crate::error::Error;
-use crate::manifest::{StoredObject, hex};
+use crate::manifest::StoredObject;
 use crate::store::{Download, Store};
 
 /// Opens an object. The returned reader blocks: it belongs into `spawn_blocking`, while the runtime fetches.

@@ -2,11 +2,12 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use jiff::Timestamp;
 use release_common::output::ReportArgs;
 
 use super::shared::{ConnectArgs, IdArg, IdentityArgs, SeriesArgs};
+use crate::evidence::Level;
 use crate::layout::Name;
 
 /// Flags of `list`.
@@ -58,17 +59,6 @@ pub struct CatArgs {
     /// What decrypts.
     #[command(flatten)]
     pub identity: IdentityArgs,
-}
-
-/// How far a verification goes; each does what those before it do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Level {
-    /// Every object is there and has the recorded size and SHA-256
-    Checksum,
-    /// Every object decrypts and decompresses, and pg_restore reads the archive to its end
-    Decode,
-    /// It is restored into a scratch cluster; rows are counted, the schema compared, indexes checked
-    Restore,
 }
 
 /// Flags of `verify`.
