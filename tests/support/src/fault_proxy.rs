@@ -159,7 +159,8 @@ impl Script {
                 refusal(StatusCode::OK, "InternalError", "We encountered an internal error.")
             }
             Fault::Status(status) => {
-                refusal(StatusCode::from_u16(status)?, "InternalError", "Scripted by a test.")
+                let status = StatusCode::from_u16(status)?;
+                refusal(status, code(status), "Scripted by a test.")
             }
             _ => refusal(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "Not a fault of this kind."),
         })
@@ -193,6 +194,16 @@ impl Script {
         let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
         tokio::spawn(connection);
         Ok(sender.send_request(request).await?)
+    }
+}
+
+/// The code that S3 gives with a status.
+fn code(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::FORBIDDEN => "AccessDenied",
+        StatusCode::NOT_FOUND => "NoSuchKey",
+        StatusCode::PRECONDITION_FAILED => "PreconditionFailed",
+        _ => "InternalError",
     }
 }
 

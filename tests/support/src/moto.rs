@@ -16,6 +16,10 @@ use crate::s3_server::{BUCKET, environment};
 /// Where `scripts/setup` puts it, seen from the build folder.
 const PROGRAM: &str = "venv-moto/bin/moto_server";
 const READY: &str = "Running on http://";
+/// It tells somebody from nobody by the header alone.
+const AUTHORIZATION: &str = "AWS4-HMAC-SHA256 Credential=testbed/20260101/us-east-1/s3/aws4_request, \
+    SignedHeaders=host, Signature=unchecked";
+const LOCKED_UNTIL: &str = "2100-01-01T00:00:00Z";
 /// Python compiles its modules at the first start.
 const START_LIMIT: Duration = Duration::from_secs(60);
 
@@ -32,7 +36,6 @@ impl Moto {
         let program = installed()?;
         let (port, running) = on_free_port(|port| {
             let moto = Program::new(&program).args(["-H", "127.0.0.1", "-p", &port.to_string()]);
-            // It keeps large objects in files of its own and follows `TMPDIR` with them.
             let moto = moto.env("PYTHONDONTWRITEBYTECODE", "1").ready(Ready::Line(READY.to_owned()));
             Ok((port, moto.within(START_LIMIT).start()?))
         })?;
@@ -61,17 +64,21 @@ impl Moto {
         self.put(&format!("/{name}"), "", "")
     }
 
-    /// Makes a bucket whose objects cannot be deleted by anybody for so many days (object lock in compliance mode).
+    /// Makes a bucket with object lock, in which objects can be locked.
     ///
-    /// Such a bucket keeps versions: a plain delete only hides an object, and deleting its version is denied.
-    pub fn create_bucket_with_lock(&self, name: &str, days: u32) -> Result<(), Error> {
-        self.put(&format!("/{name}"), "x-amz-bucket-object-lock-enabled: true\r\n", "")?;
+    /// Such a bucket keeps versions: a plain delete only hides an object. It has no default retention, because Moto then
+    /// refuses what comes without `Content-MD5` or `x-amz-sdk-checksum-algorithm`, while S3 takes any checksum.
+    pub fn create_bucket_with_lock(&self, name: &str) -> Result<(), Error> {
+        self.put(&format!("/{name}"), "x-amz-bucket-object-lock-enabled: true\r\n", "")
+    }
+
+    /// Locks the newest version of an object: for the lifetime of a test nobody can delete it (compliance mode).
+    pub fn lock_object(&self, bucket: &str, key: &str) -> Result<(), Error> {
         let retention = format!(
-            "<ObjectLockConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
-             <ObjectLockEnabled>Enabled</ObjectLockEnabled><Rule><DefaultRetention><Mode>COMPLIANCE</Mode>\
-             <Days>{days}</Days></DefaultRetention></Rule></ObjectLockConfiguration>"
+            "<Retention xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><Mode>COMPLIANCE</Mode>\
+             <RetainUntilDate>{LOCKED_UNTIL}</RetainUntilDate></Retention>"
         );
-        self.put(&format!("/{name}?object-lock"), "", &retention)
+        self.put(&format!("/{bucket}/{key}?retention"), "", &retention)
     }
 
     /// Its log, with a line for each request.
@@ -79,7 +86,7 @@ impl Moto {
         self.running.output()
     }
 
-    /// One request by hand (RFC 9112), unsigned.
+    /// One request by hand (RFC 9112).
     fn put(&self, path: &str, headers: &str, body: &str) -> Result<(), Error> {
         let refuse = |message: String| Error::Store { url: format!("{}{path}", self.endpoint()), message };
         let status = || {
@@ -88,7 +95,7 @@ impl Moto {
             write!(
                 stream,
                 "PUT {path} HTTP/1.1\r\nHost: 127.0.0.1:{host}\r\nContent-Length: {length}\r\n\
-                 Connection: close\r\n{headers}\r\n{body}"
+                 Authorization: {AUTHORIZATION}\r\nConnection: close\r\n{headers}\r\n{body}"
             )?;
             let mut status_line = String::new();
             BufReader::new(stream).read_line(&mut status_line)?;
