@@ -75,9 +75,9 @@ impl DataFolder {
     pub(crate) fn copy(&self, path: &Path) -> Result<PathBuf, Error> {
         let copy = self.path().join(path.file_name().unwrap_or(path.as_os_str()));
         // Not over one that may be running.
-        let copied = Command::new("cp").args(["-a", "--remove-destination"]).args([path, &copy]).status();
+        let copied = Command::new("cp").args(["-a", "--remove-destination"]).args([path, &copy]).output();
         match copied {
-            Ok(status) if status.success() => Ok(copy),
+            Ok(output) if output.status.success() => Ok(copy),
             _ => Err(Error::NotInstalled { program: path.to_owned() }),
         }
     }
