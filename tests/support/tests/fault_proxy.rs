@@ -134,6 +134,7 @@ fn a_reset_is_one() {
     let address = bed.proxy.endpoint().trim_start_matches("http://").to_owned();
     let mut stream = TcpStream::connect(&address).unwrap();
     write!(stream, "PUT /backups/a HTTP/1.1\r\nHost: {address}\r\nContent-Length: 8\r\n\r\nhalf").unwrap();
+    stream.set_read_timeout(Some(LIMIT)).unwrap();
     let error = stream.read(&mut [0]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
 }

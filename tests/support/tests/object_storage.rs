@@ -7,6 +7,8 @@ mod store;
 use std::fs;
 use std::net::TcpStream;
 use std::process::Command;
+use std::thread;
+use std::time::Instant;
 
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
@@ -14,7 +16,7 @@ use object_store::{Error, MultipartUpload, ObjectStore, ObjectStoreExt, PutMode,
 use testbed::{Moto, S3Server};
 
 use remains::{Owner, Remains};
-use store::Client;
+use store::{Client, LIMIT};
 
 /// S3's smallest part but for the last.
 const PART: usize = 5 << 20;
@@ -163,7 +165,12 @@ fn moto_status(moto: &Moto, method: &str, path: &str) -> String {
 fn moto_leaves_nothing() {
     let moto = Moto::start().unwrap();
     Client::new(moto.bucket(), &moto.environment()).put("a", "a").unwrap();
-    assert!(moto.log().iter().any(|line| line.contains("PUT /backups/a")), "{:?}", moto.log());
+    // It logs a request after its answer.
+    let deadline = Instant::now() + LIMIT;
+    while !moto.log().iter().any(|line| line.contains("PUT /backups/a")) {
+        assert!(Instant::now() < deadline, "{:?}", moto.log());
+        thread::yield_now();
+    }
     let address = moto.endpoint().trim_start_matches("http://").to_owned();
     drop(moto);
     assert!(TcpStream::connect(address).is_err());
