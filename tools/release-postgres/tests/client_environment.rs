@@ -14,7 +14,8 @@ use testbed::{Postgres, PostgresOptions, Stop};
 const PASSWORD: &str = r"se:cr\et*/@?#ü 1";
 const ESCAPED: &str = "se%3Acr%5Cet*%2F%40%3F%23%C3%BC%201";
 /// The user `keeper` has to prove who it is.
-const ACCESS: &str = "host all keeper 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
+const ACCESS: &str =
+    "host all,replication keeper 127.0.0.1/32 scram-sha-256\nhost all all 127.0.0.1/32 trust\n";
 const LIMIT: Duration = Duration::from_secs(60);
 
 fn server() -> Postgres {
@@ -36,14 +37,18 @@ fn database(postgres: &Postgres, password: &str) -> Database {
     Database::from_dsn(&dsn, "a dump").unwrap()
 }
 
-/// `pg_dump`, which would fail if it listened to the variables that it was given before.
-fn pg_dump(postgres: &Postgres, database: &Database, arguments: &[&str]) -> Child {
-    let mut command = Command::new(postgres.program("pg_dump"));
+/// A program that would fail if it listened to the variables that it was given before.
+fn start(program: &str, postgres: &Postgres, database: &Database, arguments: &[&str]) -> Child {
+    let mut command = Command::new(postgres.program(program));
     command.env("PGPASSWORD", "wrong").env("PGSERVICE", "missing").env("PGPASSFILE", "missing");
     let environment = ClientEnvironment::new(database).unwrap();
     environment.apply(&mut command);
     command.arg("--no-password").args(arguments).stdin(Stdio::null());
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn pg_dump(postgres: &Postgres, database: &Database, arguments: &[&str]) -> Child {
+    start("pg_dump", postgres, database, arguments)
 }
 
 fn succeeded(child: Child) -> Output {
@@ -87,6 +92,16 @@ fn every_worker_of_a_dump_proves_who_it_is() {
     let arguments = ["--format=directory", "--jobs=2", "--verbose", "--file", path.to_str().unwrap()];
     succeeded(pg_dump(&postgres, &database, &arguments));
     assert_eq!(fs::read_dir(&path).unwrap().count(), 9, "eight tables and the list of them");
+}
+
+#[test]
+fn both_connections_of_a_base_backup_prove_who_they_are() {
+    let postgres = server();
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = ["--format=tar", "--wal-method=stream", "--checkpoint=fast", "--no-sync", "--pgdata"];
+    let arguments = [&arguments[..], &[folder.path().to_str().unwrap()]].concat();
+    succeeded(start("pg_basebackup", &postgres, &database(&postgres, ESCAPED), &arguments));
+    assert!(folder.path().join("pg_wal.tar").exists());
 }
 
 #[tokio::test]
