@@ -6,6 +6,7 @@
 //! this very file and replays `corpus/` on stable.
 
 pub mod angular;
+pub mod connection;
 pub mod flags;
 pub mod hub;
 pub mod jobs;
@@ -16,9 +17,10 @@ pub mod quantities;
 pub type Target = fn(&str);
 
 /// Every target, by the name of its corpus folder and of its program.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 22] = [
     ("additions", flags::additions),
     ("base_url", flags::base_url),
+    ("dsn", connection::dsn),
     ("event", hub::event),
     ("expression", jobs::expression),
     ("http_address", hub::http_address),

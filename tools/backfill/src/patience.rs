@@ -130,7 +130,10 @@ fn passes(error: &DatabaseError) -> bool {
             matches!(Reaction::to(*sqlstate), Reaction::Retry | Reaction::Wait | Reaction::Reconnect)
         }
         DatabaseError::Connection(_) | DatabaseError::Late(_) => true,
-        DatabaseError::Row(_) | DatabaseError::Address(_) | DatabaseError::AddressFile { .. } => false,
+        DatabaseError::Row(_)
+        | DatabaseError::Address(_)
+        | DatabaseError::AddressFile { .. }
+        | DatabaseError::Service { .. } => false,
     }
 }
 
