@@ -19,10 +19,16 @@ pub mod store;
 
 mod answer;
 mod child;
+mod dump;
 mod opened;
 mod programs;
+mod progress;
+mod proof;
 mod seal;
+mod server;
+mod snapshot;
 mod stop;
+mod tables;
 mod unseal;
 
 mod base;
@@ -61,7 +67,10 @@ pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
         // A reader that is gone misses nothing: the error itself goes to stderr.
         let _ = answer::failure(context, error);
     }
-    result
+    match result {
+        Err(Error::Stopped(signal)) => Ok(Outcome::Stopped(signal)),
+        result => result,
+    }
 }
 
 fn dispatch(command: &Command, context: &mut Context) -> Result<Outcome, Error> {

@@ -12,9 +12,11 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use crate::cli::SealArgs;
 use crate::document::hex;
 use crate::encryption::Recipients;
 use crate::error::Error;
+use crate::stop::Stop;
 use crate::store::{PART_BYTES, Store};
 
 /// Large enough that reading costs little, small enough for the processor's cache.
@@ -27,9 +29,20 @@ pub struct Sealing {
     pub compression: i32,
     /// Whom they are encrypted to.
     pub recipients: Recipients,
+    /// Ends the work; an upload that is under way is taken back.
+    pub stop: Stop,
 }
 
 impl Sealing {
+    /// As the flags say.
+    ///
+    /// # Errors
+    /// When a key is none.
+    pub fn read(args: &SealArgs, stop: &Stop) -> Result<Sealing, Error> {
+        let recipients = Recipients::read(&args.recipient, &args.recipients_file)?;
+        Ok(Sealing { compression: args.compression, recipients, stop: stop.clone() })
+    }
+
     /// The name of an object with this content: `dump.pgc` becomes `dump.pgc.zst` or `dump.pgc.zst.age`.
     pub fn name(&self, name: &str) -> String {
         let encrypted = if self.recipients.is_empty() { "" } else { ".age" };
@@ -93,10 +106,10 @@ where
 {
     let (sender, receiver) = mpsc::channel(1);
     let (to_store, from_maker) = mpsc::channel(1);
-    let (sealing, meter) = (sealing.clone(), meter.clone());
+    let (sealing, meter, mut stop) = (sealing.clone(), meter.clone(), sealing.stop.clone());
     let making = tokio::task::spawn_blocking(move || make(source, &sealing, &meter, sender));
     let passing = async move {
-        pass(receiver, &to_store).await;
+        stop.unless(pass(receiver, &to_store)).await?;
         let made = making.await.map_err(|error| Error::Source { reason: error.to_string() })?;
         let made = made.map_err(|error| Error::Source { reason: error.to_string() })?;
         is_whole().await?;
@@ -118,12 +131,13 @@ where
 }
 
 /// Hands parts on until the maker ends.
-async fn pass(mut parts: mpsc::Receiver<Bytes>, to_store: &mpsc::Sender<Option<Bytes>>) {
+async fn pass(mut parts: mpsc::Receiver<Bytes>, to_store: &mpsc::Sender<Option<Bytes>>) -> Result<(), Error> {
     while let Some(part) = parts.recv().await {
         if to_store.send(Some(part)).await.is_err() {
             break;
         }
     }
+    Ok(())
 }
 
 fn make(

@@ -3,6 +3,8 @@
 use release_common::{Shutdown, Signal};
 use tokio::sync::watch;
 
+use crate::error::Error;
+
 /// Tells when a signal has asked the run to stop.
 #[derive(Clone, Debug)]
 pub struct Stop(watch::Receiver<Option<Signal>>);
@@ -28,6 +30,17 @@ impl Stop {
         match self.0.wait_for(Option::is_some).await.map(|signal| *signal) {
             Ok(Some(signal)) => signal,
             Ok(None) | Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Does `work` unless the signal comes first; what is dropped then must be worth nothing.
+    ///
+    /// # Errors
+    /// Those of the work, and [`Error::Stopped`].
+    pub async fn unless<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        tokio::select! {
+            done = work => done,
+            signal = self.wait() => Err(Error::Stopped(signal)),
         }
     }
 }
