@@ -19,6 +19,7 @@ pub mod store;
 
 mod answer;
 mod child;
+mod lease;
 mod opened;
 mod programs;
 mod seal;
