@@ -19,7 +19,11 @@ pub mod store;
 
 mod answer;
 mod child;
+<<<<<<< HEAD
 mod dump;
+=======
+mod lease;
+>>>>>>> pgb-r
 mod opened;
 mod programs;
 mod progress;
