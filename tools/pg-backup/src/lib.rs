@@ -19,11 +19,8 @@ pub mod store;
 
 mod answer;
 mod child;
-<<<<<<< HEAD
 mod dump;
-=======
 mod lease;
->>>>>>> pgb-r
 mod opened;
 mod programs;
 mod progress;

@@ -37,7 +37,10 @@ impl Stop {
     ///
     /// # Errors
     /// Those of the work, and [`Error::Stopped`].
-    pub(crate) async fn unless<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(crate) async fn unless<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         tokio::select! {
             done = work => done,
             signal = self.wait() => Err(Error::Stopped(signal)),
