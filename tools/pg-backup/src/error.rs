@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use release_common::{Exit, Failure};
+use release_common::{Exit, Failure, Signal};
 use release_postgres::DatabaseError;
 use thiserror::Error;
 
@@ -226,6 +226,9 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A signal asked to stop.
+    #[error("stopped by {}", .0.name())]
+    Stopped(Signal),
     /// The system gives no runtime.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -283,6 +286,7 @@ impl Error {
             Error::NotFound { .. } => "not_found",
             Error::Refused { reason, .. } | Error::Failed { reason, .. } => reason,
             Error::Stdin { .. } => "stdin",
+            Error::Stopped(_) => "stopped",
             Error::Runtime(_) => "runtime",
             Error::Stdout(_) => "stdout",
         }
@@ -316,6 +320,8 @@ impl Failure for Error {
             | Error::Stdin { .. }
             | Error::Runtime(_) => Exit::NotStarted,
             Error::Unreachable { .. } | Error::Busy { .. } => Exit::Temporary,
+            Error::Stopped(Signal::Interrupt) => Exit::Interrupted,
+            Error::Stopped(Signal::Terminate) => Exit::Terminated,
             Error::TooLarge { .. }
             | Error::Json(_)
             | Error::Source { .. }

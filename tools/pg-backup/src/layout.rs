@@ -260,7 +260,12 @@ pub fn wal_folder(cluster: &Name, system_id: &str) -> Path {
 
 /// A lease: who works on what, so that no other does.
 pub fn lease(cluster: &Name, name: &str) -> Path {
-    cluster_folder(cluster).join("leases").join(format!("{name}.json"))
+    leases(cluster).join(format!("{name}.json"))
+}
+
+/// The folder of a cluster's leases.
+pub fn leases(cluster: &Name) -> Path {
+    cluster_folder(cluster).join("leases")
 }
 
 #[cfg(test)]

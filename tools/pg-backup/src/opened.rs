@@ -129,6 +129,17 @@ pub(crate) fn id(argument: Option<&IdArg>) -> Result<Option<BackupId>, Error> {
     }
 }
 
+/// The id that must be given.
+///
+/// # Errors
+/// When stdin brings none, more than one, or something else.
+pub(crate) fn id_given(argument: &IdArg) -> Result<BackupId, Error> {
+    match argument {
+        IdArg::Id(id) => Ok(id.clone()),
+        IdArg::Stdin => id_from(std::io::stdin().lock()),
+    }
+}
+
 fn id_from(reader: impl Read) -> Result<BackupId, Error> {
     let wrong = |what: String| Error::Stdin { what };
     let mut text = String::new();

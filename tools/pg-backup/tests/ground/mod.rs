@@ -17,7 +17,7 @@ use serde_json::Value;
 use testbed::{Postgres, PostgresOptions, S3Server};
 
 /// The store of a ground.
-pub enum Shelf {
+pub(crate) enum Shelf {
     /// A folder.
     Folder(tempfile::TempDir),
     /// A bucket of a real S3 server.
@@ -26,7 +26,7 @@ pub enum Shelf {
 
 impl Shelf {
     /// What `--store` is given.
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         match self {
             Shelf::Folder(folder) => folder.path().join("store").display().to_string(),
             Shelf::S3(server) => format!("s3://{}/backups", server.bucket()),
@@ -34,7 +34,7 @@ impl Shelf {
     }
 
     /// The folder in which the objects lie as files.
-    pub fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         match self {
             Shelf::Folder(folder) => folder.path().join("store"),
             Shelf::S3(server) => server.folder().join(server.bucket()).join("backups"),
@@ -42,7 +42,7 @@ impl Shelf {
     }
 
     /// The variables that lead to it.
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         match self {
             Shelf::Folder(_) => Vec::new(),
             Shelf::S3(server) => server.environment(),
@@ -51,31 +51,31 @@ impl Shelf {
 }
 
 /// A server with the database `erp`, and a store.
-pub struct Ground {
-    pub postgres: Postgres,
-    pub shelf: Shelf,
+pub(crate) struct Ground {
+    pub(crate) postgres: Postgres,
+    pub(crate) shelf: Shelf,
     /// Scratch of the test, which the server's user can enter.
-    pub folder: testbed::DataFolder,
+    pub(crate) folder: testbed::DataFolder,
 }
 
 /// What a run did.
 #[derive(Debug)]
-pub struct Done {
-    pub code: i32,
-    pub stdout: String,
-    pub stderr: String,
+pub(crate) struct Done {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
 impl Done {
     /// The last line of stdout as JSON: the summary.
-    pub fn summary(&self) -> Value {
+    pub(crate) fn summary(&self) -> Value {
         let line = self.stdout.lines().last().unwrap_or_default();
         serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}\n{}", self.stderr))
     }
 
     /// Fails unless it ended so.
     #[track_caller]
-    pub fn expect(self, code: i32) -> Done {
+    pub(crate) fn expect(self, code: i32) -> Done {
         assert_eq!(self.code, code, "stdout: {}\nstderr: {}", self.stdout, self.stderr);
         self
     }
@@ -83,29 +83,29 @@ impl Done {
 
 impl Ground {
     /// A store in a folder.
-    pub fn with_folder() -> Ground {
+    pub(crate) fn with_folder() -> Ground {
         Ground::over(Shelf::Folder(tempfile::tempdir().unwrap()), &PostgresOptions::default())
     }
 
     /// A store on S3.
-    pub fn with_s3() -> Ground {
+    pub(crate) fn with_s3() -> Ground {
         Ground::over(Shelf::S3(S3Server::start().unwrap()), &PostgresOptions::default())
     }
 
     /// Any of both, and a server with these options.
-    pub fn over(shelf: Shelf, options: &PostgresOptions) -> Ground {
+    pub(crate) fn over(shelf: Shelf, options: &PostgresOptions) -> Ground {
         let postgres = Postgres::start(options).unwrap();
         postgres.create_database("erp").unwrap();
         Ground { postgres, shelf, folder: testbed::DataFolder::make().unwrap() }
     }
 
     /// Runs statements in `erp`.
-    pub fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         self.postgres.sql("erp", sql).unwrap()
     }
 
     /// A small shop: two tables with a foreign key, a sequence, an index, a view.
-    pub fn shop(&self, orders: u32) {
+    pub(crate) fn shop(&self, orders: u32) {
         self.sql(&format!(
             "create table customer (id int primary key, name text not null unique);
              create table \"Order\" (id bigserial primary key, customer int not null references customer, note text);
@@ -117,12 +117,12 @@ impl Ground {
     }
 
     /// The binary with the surroundings of this ground; the caller's own PG and AWS variables are kept away.
-    pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         self.dressed(Command::new(binary()), arguments)
     }
 
     /// The same as the server's user, as `archive_command` would run it.
-    pub fn command_as_server<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+    pub(crate) fn command_as_server<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         self.dressed(self.postgres.command(self.postgres.lend(&binary()).unwrap()), arguments)
     }
 
@@ -135,18 +135,31 @@ impl Ground {
 
     /// Runs it to its end.
     #[track_caller]
-    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Done {
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Done {
         done(&mut self.command(arguments))
+    }
+
+    /// Runs a line of bash with `pipefail`, in which `pg-backup` is the binary; the server's programs are found too.
+    #[track_caller]
+    pub(crate) fn shell(&self, line: &str) -> Done {
+        let folders = [
+            binary().parent().unwrap().to_owned(),
+            self.postgres.program("psql").parent().unwrap().to_owned(),
+        ];
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&path))).unwrap();
+        let command = Command::new("bash");
+        done(self.dressed(command, &["-o", "pipefail", "-c", line]).env("PATH", path))
     }
 
     /// Makes a backup; its id.
     #[track_caller]
-    pub fn create(&self) -> String {
+    pub(crate) fn create(&self) -> String {
         self.run(&["create", "--print-id"]).expect(0).stdout.trim().to_owned()
     }
 
     /// The files of the store, relative to it, sorted.
-    pub fn objects(&self) -> Vec<String> {
+    pub(crate) fn objects(&self) -> Vec<String> {
         let root = self.shelf.files();
         let mut found = Vec::new();
         let mut folders = vec![root.clone()];
@@ -164,26 +177,34 @@ impl Ground {
 }
 
 /// The binary under test.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_pg-backup")).to_owned()
 }
 
 /// Runs a command to its end.
 #[track_caller]
-pub fn done(command: &mut Command) -> Done {
+pub(crate) fn done(command: &mut Command) -> Done {
     let output = command.stdout(Stdio::piped()).stderr(Stdio::piped()).output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Done { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
 }
 
 /// Runs a command that reads `input`.
 #[track_caller]
-pub fn fed(command: &mut Command, input: &[u8]) -> Done {
+pub(crate) fn fed(command: &mut Command, input: &[u8]) -> Done {
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A program that refuses its input early closes the pipe.
     let _ = child.stdin.take().unwrap().write_all(input);
     let output = child.wait_with_output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Done { code: output.status.code().unwrap_or(-1), stdout: text(output.stdout), stderr: text(output.stderr) }
+    Done {
+        code: output.status.code().unwrap_or(-1),
+        stdout: text(output.stdout),
+        stderr: text(output.stderr),
+    }
 }
