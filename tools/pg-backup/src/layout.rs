@@ -253,9 +253,14 @@ pub fn databases_folder(cluster: &Name) -> Path {
     cluster_folder(cluster).join("databases")
 }
 
+/// The folder of a cluster's WAL, with a folder for each system identifier.
+pub fn wal_root(cluster: &Name) -> Path {
+    cluster_folder(cluster).join("wal")
+}
+
 /// The folder of a cluster's WAL under one system identifier.
 pub fn wal_folder(cluster: &Name, system_id: &str) -> Path {
-    cluster_folder(cluster).join("wal").join(system_id)
+    wal_root(cluster).join(system_id)
 }
 
 /// A lease: who works on what, so that no other does.
