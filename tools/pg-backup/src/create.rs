@@ -12,6 +12,7 @@ mod spool;
 use release_common::{Context, Outcome, fault};
 
 use self::parts::Parts;
+pub(crate) use self::plan::new_id;
 use self::plan::Plan;
 use crate::cli::CreateArgs;
 use crate::error::Error;

@@ -30,7 +30,7 @@ pub enum WalNameError {
 }
 
 /// A position in WAL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub u64);
 
 impl fmt::Display for Lsn {
