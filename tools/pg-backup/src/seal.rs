@@ -122,7 +122,10 @@ where
     match (made, uploaded) {
         (_, Err(error)) => Err(error),
         (Err(error), Ok(_)) => Err(error),
-        (Ok(sealed), Ok(Some(uploaded))) if uploaded.bytes == sealed.bytes => Ok(sealed),
+        (Ok(sealed), Ok(Some(uploaded))) if uploaded.bytes == sealed.bytes => {
+            release_common::fault::point("stored");
+            Ok(sealed)
+        }
         (Ok(sealed), Ok(uploaded)) => {
             let stored = uploaded.map_or(0, |uploaded| uploaded.bytes);
             Err(store.damaged(key, &format!("has {stored} bytes instead of {}", sealed.bytes)))
@@ -165,6 +168,7 @@ fn make(
         plain_bytes += count as u64;
         meter.add_read(count as u64);
         compressed.write_all(read)?;
+        release_common::fault::point("read");
     }
     let parts = compressed.finish()?.finish()?;
     let (bytes, sha256) = parts.finish()?;
