@@ -101,7 +101,8 @@ async fn make(
     let parts = Parts { args, plan, store, snapshot: &snapshot.id.clone(), context };
     // The rows are counted beside the dump. Neither is dropped when the other fails: the dump takes its upload back.
     let (dumped, counted) = tokio::join!(parts.dump(), stop.unless(snapshot.count()));
-    let (dumped, counted) = (dumped?, counted?);
+    // A count that fails ends the snapshot, and the dump with it: its reason comes first.
+    let (counted, dumped) = (counted?, dumped?);
     fault::point("dumped");
     let mut objects = dumped.objects;
     objects.push(parts.schema().await?);
