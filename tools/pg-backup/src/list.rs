@@ -86,7 +86,7 @@ fn show(listed: &[(Backup, Proof)], series: &Series, context: &mut Context) -> R
             "{:33}  {:20.0}  {:>10}  {:8}  {release}",
             manifest.id.as_str(),
             manifest.snapshot_at,
-            ByteSize(manifest.stored_bytes()).to_string().as_str(),
+            ByteSize(manifest.stored_bytes()).to_string(),
             proof.word(backup),
         );
         writeln!(context.stdout(), "{}", line.trim_end())?;
