@@ -50,7 +50,8 @@ impl Server {
     /// When there is no address, or the server is out of reach.
     pub(crate) async fn open(args: &ConnectArgs) -> Result<Server, Error> {
         let file = args.database_url_file.as_deref();
-        let database = Database::from_environment(file, "pg-backup").map_err(Error::Address)?;
+        let database = Database::from_environment(file, "pg-backup")
+            .map_err(|source| Error::Address(Box::new(source)))?;
         Server::connect(database).await
     }
 
