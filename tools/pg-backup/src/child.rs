@@ -81,6 +81,17 @@ impl Child {
         Error::Pipe { name: self.name.clone(), source: std::io::ErrorKind::NotConnected.into() }
     }
 
+    /// Its process id, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
+    /// Ends it now.
+    pub(crate) async fn kill(&mut self) {
+        // One that is gone already needs no killing.
+        let _ = self.process.kill().await;
+    }
+
     /// Waits for its end.
     ///
     /// # Errors

@@ -25,6 +25,7 @@ pub mod wal_record;
 mod answer;
 mod child;
 mod dump;
+mod guard;
 mod lease;
 mod opened;
 mod programs;
