@@ -59,7 +59,10 @@ pub(crate) fn run(args: &WalReceiveArgs, context: &mut Context) -> Result<Outcom
         stop.unless(receiver.push_whole()).await?;
         let mut child = start(args, &server, &programs)?;
         let goal = match args.once {
-            true => Some(stop.unless(facts::goal(&mut server, &facts, &args.slot)).await?),
+            true => Some(tokio::select! {
+                goal = stop.unless(facts::goal(&mut server, &facts, &args.slot)) => goal?,
+                ended = child.wait() => return Err(facts::explained(&ended?, &receiver.pusher)),
+            }),
             false => None,
         };
         let end = receiver.follow(&mut child, goal.map(|goal| goal.number), &mut stop).await;
@@ -78,10 +81,7 @@ async fn prepare(args: &WalReceiveArgs) -> Result<(Server, Facts, Programs), Err
     let mut server = Server::open(&args.connect).await?;
     let facts = facts::ask(&mut server, &args.slot).await?;
     let programs = Programs::for_server(args.connect.pg_bin.as_deref(), facts.server_version)?;
-    let program = programs.require("pg_receivewal")?;
-    let mut client = server.client(&program)?;
-    client.command.args(["--create-slot", "--if-not-exists", "--slot", &args.slot]);
-    client.start()?.wait().await?.success()?;
+    programs.require("pg_receivewal")?;
     Ok((server, facts, programs))
 }
 

@@ -1,9 +1,9 @@
 //! What the server tells before its WAL is received, and what it means when the stream ends.
 
-use release_postgres::Identifier;
-use release_postgres::literal;
+use release_postgres::{Identifier, literal};
 use serde::Deserialize;
 
+use super::LOOK_AGAIN;
 use crate::child::Ended;
 use crate::error::Error;
 use crate::server::Server;
@@ -55,11 +55,26 @@ impl Facts {
     }
 }
 
-/// Asks, and refuses what cannot work.
+/// Asks, refuses what cannot work, and makes the slot if it is absent.
 ///
 /// # Errors
 /// When the role may not replicate, or the slot is somebody else's.
 pub(super) async fn ask(server: &mut Server, slot: &str) -> Result<Facts, Error> {
+    let facts = asked(server, slot).await?;
+    if facts.slot.is_some() {
+        return Ok(facts);
+    }
+    // That of pg_receivewal keeps nothing until the first byte has arrived; this one keeps it from now on.
+    let make = format!("select pg_create_physical_replication_slot({}, true)", literal(slot));
+    match server.session.send(&make).await {
+        Ok(_) => {}
+        Err(error) if error.sqlstate().is_some_and(|code| code.code() == "42710") => {}
+        Err(error) => return Err(server.error(&format!("making the replication slot {slot}"), error)),
+    }
+    asked(server, slot).await
+}
+
+async fn asked(server: &mut Server, slot: &str) -> Result<Facts, Error> {
     let query = format!(
         "select (select system_identifier::text from pg_control_system()) as system_id,
             current_setting('server_version_num')::int as server_version,
@@ -108,6 +123,10 @@ pub(super) async fn ask(server: &mut Server, slot: &str) -> Result<Facts, Error>
 /// # Errors
 /// When the server does not answer.
 pub(super) async fn goal(server: &mut Server, facts: &Facts, slot: &str) -> Result<Goal, Error> {
+    // A segment that ends before the stream has begun would not be in it where the server tells no position of a slot.
+    while !is_active(server, slot).await? {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
     let size = facts.size();
     if facts.is_standby {
         // Its segments end when those of its primary do.
@@ -131,6 +150,16 @@ pub(super) async fn goal(server: &mut Server, facts: &Facts, slot: &str) -> Resu
         }
         Err(error) => Err(server.error(&format!("ending the segment for {slot}"), error)),
     }
+}
+
+async fn is_active(server: &mut Server, slot: &str) -> Result<bool, Error> {
+    #[derive(Deserialize)]
+    struct Active {
+        active: bool,
+    }
+    let query = format!("select active from pg_replication_slots where slot_name = {}", literal(slot));
+    let found: Vec<Active> = server.read("asking for the slot", &query).await?;
+    Ok(found.first().is_some_and(|slot| slot.active))
 }
 
 /// Why the stream has ended by itself.
