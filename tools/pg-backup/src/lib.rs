@@ -35,6 +35,7 @@ mod holds;
 mod list;
 mod restore;
 mod retain;
+mod retention;
 mod rpo;
 mod rto;
 mod show;
