@@ -15,7 +15,7 @@ const TAIL_BYTES: usize = 8 << 10;
 
 /// A running program.
 #[derive(Debug)]
-pub struct Child {
+pub(crate) struct Child {
     name: String,
     process: Process,
     messages: JoinHandle<String>,
@@ -38,7 +38,7 @@ impl Child {
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(mut command: std::process::Command) -> Result<Child, Error> {
+    pub(crate) fn start(mut command: std::process::Command) -> Result<Child, Error> {
         let path = Path::new(command.get_program()).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         command.stderr(Stdio::piped());
@@ -59,7 +59,7 @@ impl Child {
     ///
     /// # Errors
     /// When it was not piped, or was taken already.
-    pub fn stdout(&mut self) -> Result<impl Read + Send + use<>, Error> {
+    pub(crate) fn stdout(&mut self) -> Result<impl Read + Send + use<>, Error> {
         let stdout = self.process.stdout.take().ok_or_else(|| self.no_pipe())?;
         let descriptor =
             stdout.into_owned_fd().map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
@@ -70,7 +70,7 @@ impl Child {
     ///
     /// # Errors
     /// When it was not piped, or was taken already.
-    pub fn stdin(&mut self) -> Result<std::fs::File, Error> {
+    pub(crate) fn stdin(&mut self) -> Result<std::fs::File, Error> {
         let stdin = self.process.stdin.take().ok_or_else(|| self.no_pipe())?;
         let descriptor =
             stdin.into_owned_fd().map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
@@ -81,27 +81,16 @@ impl Child {
         Error::Pipe { name: self.name.clone(), source: std::io::ErrorKind::NotConnected.into() }
     }
 
-    /// Its process id, while it runs.
-    pub fn pid(&self) -> Option<u32> {
-        self.process.id()
-    }
-
     /// Waits for its end.
     ///
     /// # Errors
     /// When the system cannot tell how it ended.
-    pub async fn wait(&mut self) -> Result<Ended, Error> {
+    pub(crate) async fn wait(&mut self) -> Result<Ended, Error> {
         let status = self.process.wait().await;
         let status = status.map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
         // A collector that failed has collected nothing.
         let stderr = (&mut self.messages).await.unwrap_or_default();
         Ok(Ended { name: self.name.clone(), status, stderr })
-    }
-
-    /// Ends it now.
-    pub async fn kill(&mut self) {
-        // One that is gone already needs no killing.
-        let _ = self.process.kill().await;
     }
 }
 
@@ -114,10 +103,11 @@ impl Ended {
         if self.status.success() { Ok(self) } else { Err(Error::Program(Box::new(self))) }
     }
 
-    /// The last line that says something, for messages.
+    /// The last line that tells an error, else the last that says something, for messages.
     pub fn last_words(&self) -> &str {
-        let mut lines = self.stderr.lines().rev().filter(|line| !line.trim().is_empty());
-        lines.next().unwrap_or("it said nothing")
+        let lines = || self.stderr.lines().rev().filter(|line| !line.trim().is_empty());
+        let is_error = |line: &&str| line.contains("error: ") || line.contains("FATAL: ");
+        lines().find(is_error).or_else(|| lines().next()).unwrap_or("it said nothing")
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use release_common::{Exit, Failure};
+use release_common::{Exit, Failure, Signal};
 use release_postgres::DatabaseError;
 use thiserror::Error;
 
@@ -226,6 +226,9 @@ pub enum Error {
         /// What is wrong with it.
         what: String,
     },
+    /// A signal asked to stop.
+    #[error("stopped by {}", .0.name())]
+    Stopped(Signal),
     /// The system gives no runtime.
     #[error("cannot start")]
     Runtime(#[source] io::Error),
@@ -243,6 +246,19 @@ impl Error {
     /// What a failed statement means: the way to the database, or the statement itself.
     pub(crate) fn database(doing: &str, database: &str, source: DatabaseError) -> Error {
         let is_absent = source.sqlstate().is_none_or(|code| code.ends_session() || code.code() == "53300");
+        // A lock that is not had in time: lock_timeout, and NOWAIT.
+        if source.sqlstate().is_some_and(|code| code.code() == "55P03") {
+            return Error::Busy { what: format!("{database}: {doing}: {source}") };
+        }
+        // No such database, a wrong password, a user that may not connect.
+        if source.sqlstate().is_some_and(|code| matches!(code.code(), "3D000" | "28P01" | "28000")) {
+            return Error::Refused {
+                what: format!("{database}: {source}"),
+                reason: "database_denied",
+                hint: "the address comes from --database-url-file, DATABASE_URL or the PG* variables"
+                    .to_owned(),
+            };
+        }
         let database = database.to_owned();
         if is_absent && !matches!(source, DatabaseError::Row(_)) {
             return Error::Unreachable { database, source };
@@ -283,6 +299,7 @@ impl Error {
             Error::NotFound { .. } => "not_found",
             Error::Refused { reason, .. } | Error::Failed { reason, .. } => reason,
             Error::Stdin { .. } => "stdin",
+            Error::Stopped(_) => "stopped",
             Error::Runtime(_) => "runtime",
             Error::Stdout(_) => "stdout",
         }
@@ -316,6 +333,8 @@ impl Failure for Error {
             | Error::Stdin { .. }
             | Error::Runtime(_) => Exit::NotStarted,
             Error::Unreachable { .. } | Error::Busy { .. } => Exit::Temporary,
+            Error::Stopped(Signal::Interrupt) => Exit::Interrupted,
+            Error::Stopped(Signal::Terminate) => Exit::Terminated,
             Error::TooLarge { .. }
             | Error::Json(_)
             | Error::Source { .. }

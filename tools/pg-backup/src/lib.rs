@@ -19,16 +19,23 @@ pub mod store;
 
 mod answer;
 mod child;
+mod dump;
 mod lease;
 mod opened;
 mod programs;
+mod progress;
+mod proof;
 mod seal;
+mod server;
+mod snapshot;
 mod stop;
+mod tables;
 mod unseal;
 
 mod base;
 mod cat;
 mod create;
+mod deletion;
 mod doctor;
 mod gc;
 mod holds;
@@ -63,7 +70,10 @@ pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
         // A reader that is gone misses nothing: the error itself goes to stderr.
         let _ = answer::failure(context, error);
     }
-    result
+    match result {
+        Err(Error::Stopped(signal)) => Ok(Outcome::Stopped(signal)),
+        result => result,
+    }
 }
 
 fn dispatch(command: &Command, context: &mut Context) -> Result<Outcome, Error> {

@@ -1,8 +1,4 @@
-//! What all evidence about a backup says together.
-//!
-//! The last word counts: a restore that was whole proves a backup until a later verification finds it damaged, and a
-//! damaged one counts again only after a whole restore. Evidence that cannot be read, or that was made of other bytes,
-//! says nothing.
+//! What is proven of backups: the evidence beside them, read and believed only as far as it goes.
 
 use std::collections::BTreeMap;
 
@@ -10,55 +6,101 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 
 use crate::error::Error;
-use crate::evidence::{Evidence, Verdict};
+use crate::evidence::{Evidence, Level, Verdict};
 use crate::layout::{BackupId, Series};
-use crate::retention::Proof;
+use crate::opened::Backup;
+use crate::retention::Standing;
 use crate::store::Store;
 
 /// Documents read at one time.
 const AT_ONCE: usize = 16;
 
-/// Where the evidence about each backup lies, oldest first.
-pub(crate) type Places = BTreeMap<BackupId, Vec<Path>>;
-
 /// The evidence about one backup.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Record {
-    /// What can be read.
-    pub(crate) readable: Vec<Evidence>,
-    /// The names of what cannot: edited, damaged, or of another version.
-    pub(crate) unreadable: Vec<String>,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Proof {
+    /// What can be believed and is about exactly this backup, oldest first.
+    pub(crate) evidence: Vec<Evidence>,
+    /// Keys of what cannot be believed, or is about another manifest.
+    pub(crate) rejected: Vec<String>,
 }
 
-impl Record {
-    /// What is proven of the backup with this manifest.
-    pub(crate) fn proof(&self, id: &BackupId, manifest_sha256: &str) -> Proof {
-        let last_good = self.proving(id, manifest_sha256).map(|evidence| evidence.finished_at);
-        let is_bad = |evidence: &&Evidence| {
-            evidence.verdict == Verdict::Bad && evidence.id == *id && evidence.manifest_sha256 == manifest_sha256
-        };
-        let last_bad = self.readable.iter().filter(is_bad).map(|evidence| evidence.finished_at).max();
-        match (last_good, last_bad) {
-            (Some(good), Some(bad)) if bad >= good => Proof::Bad,
-            (Some(_), _) => Proof::Verified,
-            (None, Some(_)) => Proof::Bad,
-            (None, None) => Proof::Unproven,
+impl Proof {
+    /// The newest evidence of a restore that proves it.
+    pub(crate) fn restored(&self, backup: &Backup) -> Option<&Evidence> {
+        let proves = |evidence: &&Evidence| evidence.proves(&backup.manifest.id, &backup.manifest_sha256);
+        self.evidence.iter().rev().find(proves)
+    }
+
+    /// Whether it counts. The last word decides: a whole restore does until a later verification finds damage, at
+    /// whatever level; then only another whole restore makes it count again.
+    pub(crate) fn standing(&self, backup: &Backup) -> Standing {
+        let good = self.restored(backup).map(|evidence| evidence.finished_at);
+        let is_bad = |evidence: &&Evidence| evidence.verdict == Verdict::Bad;
+        let bad = self.evidence.iter().filter(is_bad).map(|evidence| evidence.finished_at).max();
+        match (good, bad) {
+            (Some(good), Some(bad)) if bad >= good => Standing::Bad,
+            (Some(_), _) => Standing::Verified,
+            (None, Some(_)) => Standing::Bad,
+            (None, None) => Standing::Unproven,
         }
     }
 
-    /// The last evidence that proves the backup by itself.
-    pub(crate) fn proving(&self, id: &BackupId, manifest_sha256: &str) -> Option<&Evidence> {
-        let proving = self.readable.iter().filter(|evidence| evidence.proves(id, manifest_sha256));
-        proving.max_by_key(|evidence| evidence.finished_at)
+    /// In one word: `restored`, `decoded`, `read`, `unproven` or `BAD`.
+    pub(crate) fn word(&self, backup: &Backup) -> &'static str {
+        match self.standing(backup) {
+            Standing::Bad => return "BAD",
+            Standing::Verified => return "restored",
+            Standing::Unproven => {}
+        }
+        match self
+            .evidence
+            .iter()
+            .filter(|evidence| evidence.verdict == Verdict::Good)
+            .map(|good| good.level)
+            .max()
+        {
+            Some(Level::Restore | Level::Decode) => "decoded",
+            Some(Level::Checksum) => "read",
+            None => "unproven",
+        }
     }
 }
 
-/// Where all evidence of a series lies: one listing.
+/// The evidence about one backup.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn places(store: &Store, series: &Series) -> Result<Places, Error> {
-    let mut found = Places::new();
+pub(crate) async fn of(store: &Store, series: &Series, backup: &Backup) -> Result<Proof, Error> {
+    let folder = series.all_evidence().join(backup.manifest.id.as_str());
+    let keys = store.list(&folder).await?.into_iter().map(|object| object.key).collect();
+    read(store, keys, backup).await
+}
+
+/// The evidence about all these backups: one listing, and one reading for each document.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn of_all(
+    store: &Store,
+    series: &Series,
+    backups: &[Backup],
+) -> Result<BTreeMap<BackupId, Proof>, Error> {
+    let keys = places(store, series).await?;
+    let one = |backup: &Backup| {
+        let (id, own) =
+            (backup.manifest.id.clone(), keys.get(&backup.manifest.id).cloned().unwrap_or_default());
+        let backup = backup.clone();
+        async move { Ok::<_, Error>((id, read(store, own, &backup).await?)) }
+    };
+    stream::iter(backups).map(one).buffered(AT_ONCE).try_collect().await
+}
+
+/// Where the evidence about each backup lies: one listing.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn places(store: &Store, series: &Series) -> Result<BTreeMap<BackupId, Vec<Path>>, Error> {
+    let mut found: BTreeMap<BackupId, Vec<Path>> = BTreeMap::new();
     for object in store.list(&series.all_evidence()).await? {
         let parts: Vec<_> = object.key.parts().collect();
         let Some([id, _]) = parts.last_chunk() else { continue };
@@ -68,42 +110,41 @@ pub(crate) async fn places(store: &Store, series: &Series) -> Result<Places, Err
     Ok(found)
 }
 
-/// The evidence that lies in these places: one reading for each.
+/// The evidence in these places, which sort by the time at which the verification ended.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn read(store: &Store, places: &[Path]) -> Result<Record, Error> {
-    let found = stream::iter(places).map(|place| async move { Ok((place, store.read(place).await?)) });
-    let found: Vec<_> = found.buffered(AT_ONCE).try_collect::<Vec<_>>().await.map_err(|error: Error| error)?;
-    let mut record = Record::default();
-    for (place, bytes) in found {
-        match bytes.map(|bytes| Evidence::decode(&bytes)) {
-            None => {}
-            Some(Ok(evidence)) => record.readable.push(evidence),
-            Some(Err(_)) => record.unreadable.push(place.to_string()),
+pub(crate) async fn read(store: &Store, mut keys: Vec<Path>, backup: &Backup) -> Result<Proof, Error> {
+    keys.sort();
+    let one = |key: Path| async move {
+        let bytes = store.read(&key).await?;
+        Ok::<_, Error>((key, bytes))
+    };
+    let found: Vec<_> = stream::iter(keys).map(one).buffered(AT_ONCE).try_collect().await?;
+    let mut proof = Proof::default();
+    for (key, bytes) in found {
+        // One that is deleted between listing and reading was never seen.
+        let Some(bytes) = bytes else { continue };
+        match Evidence::decode(&bytes) {
+            Ok(evidence)
+                if evidence.id == backup.manifest.id
+                    && evidence.manifest_sha256 == backup.manifest_sha256 =>
+            {
+                proof.evidence.push(evidence);
+            }
+            _ => proof.rejected.push(key.to_string()),
         }
     }
-    Ok(record)
-}
-
-/// All evidence of a series.
-///
-/// # Errors
-/// When the store fails.
-pub(crate) async fn all(store: &Store, series: &Series) -> Result<BTreeMap<BackupId, Record>, Error> {
-    let places = places(store, series).await?;
-    let read = |(id, places): (BackupId, Vec<Path>)| async move {
-        read(store, &places).await.map(|record| (id, record))
-    };
-    stream::iter(places).map(read).buffered(AT_ONCE).try_collect().await
+    Ok(proof)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Record;
+    use super::Proof;
     use crate::evidence::tests::sample;
     use crate::evidence::{Evidence, Level, Verdict};
-    use crate::retention::Proof;
+    use crate::opened::Backup;
+    use crate::retention::Standing;
 
     /// Evidence of so many minutes after the first.
     fn evidence(minute: i64, level: Level, verdict: Verdict) -> Evidence {
@@ -113,31 +154,24 @@ mod tests {
         evidence
     }
 
-    fn check(readable: Vec<Evidence>, expected: Proof) {
-        let (id, sha256) = (sample().id, sample().manifest_sha256);
-        let record = Record { readable, unreadable: Vec::new() };
-        assert_eq!(record.proof(&id, &sha256), expected, "{record:?}");
+    fn check(evidence: Vec<Evidence>, expected: Standing) {
+        let manifest = crate::manifest::tests::sample();
+        let manifest_sha256 = manifest.encode().unwrap().1;
+        let proof = Proof { evidence, rejected: Vec::new() };
+        assert_eq!(proof.standing(&Backup { manifest, manifest_sha256 }), expected, "{proof:?}");
     }
 
     #[test]
     fn the_last_word_counts() {
         let good = |minute| evidence(minute, Level::Restore, Verdict::Good);
         let bad = |minute| evidence(minute, Level::Checksum, Verdict::Bad);
-        check(vec![], Proof::Unproven);
-        check(vec![good(0)], Proof::Verified);
-        check(vec![good(0), bad(1)], Proof::Bad);
-        check(vec![bad(0), good(1)], Proof::Verified);
-        check(vec![good(1), bad(1)], Proof::Bad);
-        check(vec![bad(0), evidence(1, Level::Checksum, Verdict::Good)], Proof::Bad);
-        check(vec![good(0), evidence(1, Level::Restore, Verdict::Inconclusive)], Proof::Verified);
-        check(vec![evidence(0, Level::Decode, Verdict::Good)], Proof::Unproven);
-    }
-
-    #[test]
-    fn evidence_of_other_bytes_says_nothing() {
-        let mut other = evidence(5, Level::Checksum, Verdict::Bad);
-        other.manifest_sha256 = "00".repeat(32);
-        check(vec![sample(), other.clone()], Proof::Verified);
-        check(vec![other], Proof::Unproven);
+        check(vec![], Standing::Unproven);
+        check(vec![good(0)], Standing::Verified);
+        check(vec![good(0), bad(1)], Standing::Bad);
+        check(vec![bad(0), good(1)], Standing::Verified);
+        check(vec![good(1), bad(1)], Standing::Bad);
+        check(vec![bad(0), evidence(1, Level::Checksum, Verdict::Good)], Standing::Bad);
+        check(vec![good(0), evidence(1, Level::Restore, Verdict::Inconclusive)], Standing::Verified);
+        check(vec![evidence(0, Level::Decode, Verdict::Good)], Standing::Unproven);
     }
 }

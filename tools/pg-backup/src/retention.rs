@@ -57,7 +57,7 @@ pub(crate) struct Policy {
 /// What is proven of a backup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Proof {
+pub(crate) enum Standing {
     /// It was restored, and was whole.
     Verified,
     /// Nobody knows.
@@ -78,7 +78,7 @@ pub(crate) struct Facts {
     /// The release that it was made for.
     pub(crate) release: Option<Name>,
     /// What is proven of it.
-    pub(crate) proof: Proof,
+    pub(crate) standing: Standing,
     /// The holds that keep it now.
     pub(crate) holds: Vec<String>,
     /// Why it cannot be judged, if it cannot: it is kept then.
@@ -190,8 +190,8 @@ pub(crate) fn judge(facts: &[Facts], policy: &Policy, now: Timestamp) -> Result<
     let mut sound: Vec<&Facts> = sound.collect();
     sound.sort_by(|a, b| (b.snapshot_at, &b.id).cmp(&(a.snapshot_at, &a.id)));
     let of = |test: fn(&Facts) -> bool| sound.iter().copied().filter(|one| test(one)).collect::<Vec<_>>();
-    let verified = of(|one| one.proof == Proof::Verified);
-    let hopeful = of(|one| one.proof != Proof::Bad);
+    let verified = of(|one| one.standing == Standing::Verified);
+    let hopeful = of(|one| one.standing != Standing::Bad);
     keep.first(&sound, Reason::Newest);
     keep.first(&verified, Reason::NewestVerified);
     for population in [&verified, &hopeful] {

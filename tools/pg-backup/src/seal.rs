@@ -12,9 +12,11 @@ use object_store::path::Path;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
+use crate::cli::SealArgs;
 use crate::document::hex;
 use crate::encryption::Recipients;
 use crate::error::Error;
+use crate::stop::Stop;
 use crate::store::{PART_BYTES, Store};
 
 /// Large enough that reading costs little, small enough for the processor's cache.
@@ -22,16 +24,27 @@ const READ_BYTES: usize = 256 << 10;
 
 /// How objects are made.
 #[derive(Clone, Debug)]
-pub struct Sealing {
+pub(crate) struct Sealing {
     /// The level of zstd.
-    pub compression: i32,
+    pub(crate) compression: i32,
     /// Whom they are encrypted to.
-    pub recipients: Recipients,
+    pub(crate) recipients: Recipients,
+    /// Ends the work; an upload that is under way is taken back.
+    pub(crate) stop: Stop,
 }
 
 impl Sealing {
+    /// As the flags say.
+    ///
+    /// # Errors
+    /// When a key is none.
+    pub(crate) fn read(args: &SealArgs, stop: &Stop) -> Result<Sealing, Error> {
+        let recipients = Recipients::read(&args.recipient, &args.recipients_file)?;
+        Ok(Sealing { compression: args.compression, recipients, stop: stop.clone() })
+    }
+
     /// The name of an object with this content: `dump.pgc` becomes `dump.pgc.zst` or `dump.pgc.zst.age`.
-    pub fn name(&self, name: &str) -> String {
+    pub(crate) fn name(&self, name: &str) -> String {
         let encrypted = if self.recipients.is_empty() { "" } else { ".age" };
         format!("{name}.zst{encrypted}")
     }
@@ -39,37 +52,37 @@ impl Sealing {
 
 /// Sizes and hashes of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub(crate) struct Sealed {
     /// Bytes as stored.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// SHA-256 of these.
     pub sha256: String,
     /// Bytes of the content.
-    pub plain_bytes: u64,
+    pub(crate) plain_bytes: u64,
     /// SHA-256 of these.
     pub plain_sha256: String,
 }
 
 /// How far a stream is: read by whoever shows progress.
 #[derive(Clone, Debug, Default)]
-pub struct Meter {
+pub(crate) struct Meter {
     read: Arc<AtomicU64>,
     stored: Arc<AtomicU64>,
 }
 
 impl Meter {
     /// Bytes of content read.
-    pub fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 
     /// Bytes handed to the store.
-    pub fn stored(&self) -> u64 {
+    pub(crate) fn stored(&self) -> u64 {
         self.stored.load(Ordering::Relaxed)
     }
 
     /// Counts content.
-    pub fn add_read(&self, bytes: u64) {
+    pub(crate) fn add_read(&self, bytes: u64) {
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
 }
@@ -79,7 +92,7 @@ impl Meter {
 ///
 /// # Errors
 /// When the source fails or is not whole ([`Error::Source`] with the reason), or the store does; nothing is stored then.
-pub async fn seal<R, W>(
+pub(crate) async fn seal<R, W>(
     store: &Store,
     key: &Path,
     source: R,
@@ -93,10 +106,10 @@ where
 {
     let (sender, receiver) = mpsc::channel(1);
     let (to_store, from_maker) = mpsc::channel(1);
-    let (sealing, meter) = (sealing.clone(), meter.clone());
+    let (sealing, meter, mut stop) = (sealing.clone(), meter.clone(), sealing.stop.clone());
     let making = tokio::task::spawn_blocking(move || make(source, &sealing, &meter, sender));
     let passing = async move {
-        pass(receiver, &to_store).await;
+        stop.unless(pass(receiver, &to_store)).await?;
         let made = making.await.map_err(|error| Error::Source { reason: error.to_string() })?;
         let made = made.map_err(|error| Error::Source { reason: error.to_string() })?;
         is_whole().await?;
@@ -109,7 +122,10 @@ where
     match (made, uploaded) {
         (_, Err(error)) => Err(error),
         (Err(error), Ok(_)) => Err(error),
-        (Ok(sealed), Ok(Some(uploaded))) if uploaded.bytes == sealed.bytes => Ok(sealed),
+        (Ok(sealed), Ok(Some(uploaded))) if uploaded.bytes == sealed.bytes => {
+            release_common::fault::point("stored");
+            Ok(sealed)
+        }
         (Ok(sealed), Ok(uploaded)) => {
             let stored = uploaded.map_or(0, |uploaded| uploaded.bytes);
             Err(store.damaged(key, &format!("has {stored} bytes instead of {}", sealed.bytes)))
@@ -118,12 +134,13 @@ where
 }
 
 /// Hands parts on until the maker ends.
-async fn pass(mut parts: mpsc::Receiver<Bytes>, to_store: &mpsc::Sender<Option<Bytes>>) {
+async fn pass(mut parts: mpsc::Receiver<Bytes>, to_store: &mpsc::Sender<Option<Bytes>>) -> Result<(), Error> {
     while let Some(part) = parts.recv().await {
         if to_store.send(Some(part)).await.is_err() {
             break;
         }
     }
+    Ok(())
 }
 
 fn make(
@@ -151,6 +168,7 @@ fn make(
         plain_bytes += count as u64;
         meter.add_read(count as u64);
         compressed.write_all(read)?;
+        release_common::fault::point("read");
     }
     let parts = compressed.finish()?.finish()?;
     let (bytes, sha256) = parts.finish()?;

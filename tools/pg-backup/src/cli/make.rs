@@ -19,6 +19,9 @@ pub struct CreateArgs {
     /// The release's image with its digest, for the record
     #[arg(long, value_name = "IMAGE", requires = "release")]
     pub image: Option<String>,
+    /// The newest migration in the database, for the record
+    #[arg(long, value_name = "NAME", requires = "release")]
+    pub migration: Option<String>,
     /// Keep it under this hold until `release` lifts it, whatever retention says
     #[arg(long, value_name = "NAME")]
     pub hold: Option<Name>,

@@ -162,7 +162,9 @@ impl Plan {
             match (found.remove(id), line.action) {
                 (Some(state), _) if *state == line.state => {}
                 (Some(_), _) => {
-                    return Some(format!("what is known of {id} (its evidence, holds or manifest) has changed"));
+                    return Some(format!(
+                        "what is known of {id} (its evidence, holds or manifest) has changed"
+                    ));
                 }
                 (None, Action::Delete) => {}
                 (None, Action::Keep) => return Some(format!("{id} is gone")),

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::holds::Hold;
 use crate::layout::{BackupId, Name, Series};
 use crate::manifest::{Kind, Manifest};
-use crate::retention::{Facts, Proof, Trouble};
+use crate::retention::{Facts, Standing, Trouble};
 use crate::store::Store;
 use crate::{holds, opened, proof};
 
@@ -25,7 +25,7 @@ pub(crate) struct State {
     pub(crate) restorable_from: Option<Timestamp>,
     pub(crate) is_stranger: bool,
     pub(crate) stored_bytes: u64,
-    pub(crate) proof: Proof,
+    pub(crate) standing: Standing,
     pub(crate) holds: Vec<HoldState>,
 }
 
@@ -57,7 +57,7 @@ impl State {
             snapshot_at: self.snapshot_at.unwrap_or(Timestamp::UNIX_EPOCH),
             restorable_from: self.restorable_from,
             release: self.release.clone(),
-            proof: self.proof,
+            standing: self.standing,
             holds: self.holds.iter().filter(is_active).map(|hold| hold.name.clone()).collect(),
             trouble,
         }
@@ -70,8 +70,8 @@ impl State {
 /// When the store fails: what is missing from a listing must never be taken for absent.
 pub(crate) async fn survey(store: &Store, series: &Series) -> Result<Survey, Error> {
     let holds = holds::holds(store, series).await?;
-    let records = proof::all(store, series).await?;
     let backups = opened::backups(store, series).await?;
+    let proofs = proof::of_all(store, series, &backups.good).await?;
     let mut survey = Survey::default();
     let hold_states = |id: &BackupId| {
         let readable = holds.of(id).iter().map(HoldState::from);
@@ -83,9 +83,11 @@ pub(crate) async fn survey(store: &Store, series: &Series) -> Result<Survey, Err
     };
     for backup in &backups.good {
         let id = &backup.manifest.id;
-        let record = records.get(id).cloned().unwrap_or_default();
-        for key in record.unreadable.iter().chain(holds.unreadable(id)) {
-            survey.warnings.push(format!("{key}: cannot be read; evidence counts for nothing then, a hold holds"));
+        let proof = proofs.get(id).cloned().unwrap_or_default();
+        for key in proof.rejected.iter().chain(holds.unreadable(id)) {
+            survey.warnings.push(format!(
+                "{key}: cannot be believed: as evidence it counts for nothing, as a hold it holds"
+            ));
         }
         if is_stranger(&backup.manifest, series) {
             survey.warnings.push(format!("{id}: its manifest is of another cluster or database; it is kept"));
@@ -99,7 +101,7 @@ pub(crate) async fn survey(store: &Store, series: &Series) -> Result<Survey, Err
             restorable_from: backup.manifest.wal.as_ref().map(|wal| wal.stop_at),
             is_stranger: is_stranger(&backup.manifest, series),
             stored_bytes: backup.manifest.stored_bytes(),
-            proof: record.proof(id, &backup.manifest_sha256),
+            standing: proof.standing(backup),
             holds: hold_states(id),
         });
     }
@@ -121,7 +123,7 @@ fn unreadable(id: &BackupId, holds: Vec<HoldState>) -> State {
         restorable_from: None,
         is_stranger: false,
         stored_bytes: 0,
-        proof: Proof::Unproven,
+        standing: Standing::Unproven,
         holds,
     }
 }

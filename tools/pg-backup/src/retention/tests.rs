@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use proptest::prelude::*;
 
-use super::{Facts, Policy, Proof, Reason, Refusal, Trouble, decide, judge};
+use super::{Facts, Policy, Reason, Refusal, Standing, Trouble, decide, judge};
 use crate::layout::BackupId;
 
 const DAY: i64 = 86_400;
@@ -39,7 +39,7 @@ fn backup(number: usize, age: i64) -> Facts {
         snapshot_at: at(NOW - age),
         restorable_from: None,
         release: None,
-        proof: Proof::Verified,
+        standing: Standing::Verified,
         holds: Vec::new(),
         trouble: None,
     }
@@ -103,7 +103,7 @@ fn keeps_by_age_by_number_by_release_and_by_hold() {
 fn the_newest_and_the_newest_verified_stay_whatever_the_rules_say() {
     let mut facts = days(6);
     for place in [0, 1, 2] {
-        facts[place].proof = Proof::Bad;
+        facts[place].standing = Standing::Bad;
     }
     check(&facts, &Policy { newest: Some(1), ..no_rule() }, &[0, 3]);
 }
@@ -112,7 +112,7 @@ fn the_newest_and_the_newest_verified_stay_whatever_the_rules_say() {
 fn an_unproven_one_takes_no_place_of_one_that_counts() {
     let mut facts = days(6);
     for place in [0, 1] {
-        facts[place].proof = Proof::Unproven;
+        facts[place].standing = Standing::Unproven;
     }
     check(&facts, &Policy { daily: 2, ..no_rule() }, &[0, 1, 2, 3]);
 }
@@ -120,7 +120,7 @@ fn an_unproven_one_takes_no_place_of_one_that_counts() {
 #[test]
 fn nothing_goes_while_nothing_is_verified() {
     let mut facts = days(4);
-    facts.iter_mut().for_each(|one| one.proof = Proof::Unproven);
+    facts.iter_mut().for_each(|one| one.standing = Standing::Unproven);
     check(&facts, &Policy { newest: Some(1), ..no_rule() }, &[0, 1, 2, 3]);
     let decisions = judge(&facts, &Policy { newest: Some(1), ..no_rule() }, at(NOW)).unwrap();
     assert_eq!(decisions[3].reasons, [Reason::NothingVerified]);
@@ -142,7 +142,7 @@ fn a_window_needs_the_last_base_backup_before_it() {
     check(&facts, &Policy { pitr_s: Some(2 * 86_400 + 1), ..no_rule() }, &[0, 1, 2, 3]);
     check(&facts, &Policy { pitr_s: Some(2 * 86_400), ..no_rule() }, &[0, 1, 2]);
     // A base backup that is known to be bad serves no window.
-    facts[3].proof = Proof::Bad;
+    facts[3].standing = Standing::Bad;
     check(&facts, &Policy { pitr_s: Some(2 * 86_400 + 1), ..no_rule() }, &[0, 1, 2, 4]);
 }
 
@@ -162,13 +162,13 @@ fn a_policy_that_keeps_nothing_and_a_plan_that_is_large_are_refused() {
 
 prop_compose! {
     fn any_facts()(
-        age in 0_i64..900 * 24, release in proptest::option::of(0_u8..12), proof in 0_u8..5, hold in 0_u8..20,
+        age in 0_i64..900 * 24, release in proptest::option::of(0_u8..12), standing in 0_u8..5, hold in 0_u8..20,
         trouble in 0_u8..30, is_base in any::<bool>(),
     ) -> Facts {
         Facts {
             restorable_from: is_base.then(|| at(NOW - age * 3600 + 60)),
             release: release.map(|number| format!("v{number}").parse().unwrap()),
-            proof: match proof { 0 => Proof::Bad, 1 => Proof::Unproven, _ => Proof::Verified },
+            standing: match standing { 0 => Standing::Bad, 1 => Standing::Unproven, _ => Standing::Verified },
             holds: if hold == 0 { vec!["held".to_owned()] } else { Vec::new() },
             trouble: match trouble { 0 => Some(Trouble::Unreadable), 1 => Some(Trouble::Stranger), _ => None },
             ..backup(0, age * 3600)
@@ -247,7 +247,7 @@ proptest! {
     #[test]
     fn the_newest_verified_stays_and_a_verified_one_is_left(facts in any_set(), policy in any_policy()) {
         let keep = ids(&facts, &policy);
-        let verified = facts.iter().filter(|one| one.proof == Proof::Verified && one.trouble.is_none());
+        let verified = facts.iter().filter(|one| one.standing == Standing::Verified && one.trouble.is_none());
         match verified.max_by_key(|one| (one.snapshot_at, one.id.clone())) {
             Some(newest) => prop_assert!(keep.contains(&newest.id)),
             None => prop_assert_eq!(keep.len(), facts.len()),
