@@ -14,10 +14,10 @@ use crate::cli::SeriesArgs;
 use crate::deletion::{self, Deleted};
 use crate::error::Error;
 use crate::layout::{BackupId, Series};
-use crate::opened;
 use crate::retention::{self, Standing};
 use crate::stop::Stop;
 use crate::store::Store;
+use crate::{answer, opened, probe};
 
 /// Objects looked at at one time.
 const AT_ONCE: usize = 16;
@@ -84,6 +84,9 @@ pub(super) async fn apply(
     }
     check_decisions(plan, &survey.states)?;
     check_newest(store, series, plan, &survey.states).await?;
+    if !is_dry {
+        check_deletes(store).await?;
+    }
     let buried = store.list(&series.tombstones()).await?;
     let present: BTreeSet<_> = survey.states.iter().map(|state| &state.id).collect();
     for line in deletions {
@@ -115,6 +118,18 @@ fn check_unchanged(store: &Store, plan: &Plan, states: &[State]) -> Result<(), E
             reason: "store_changed",
             hint: "make a new one with `pg-backup retain plan --format json`".to_owned(),
         }),
+    }
+}
+
+/// A store that takes no object back would keep the intents to delete, which hide backups, for ever.
+async fn check_deletes(store: &Store) -> Result<(), Error> {
+    match probe::deletes(store).await {
+        Err(error) if deletion::is_denied(&error) => Err(Error::Failed {
+            what: format!("nothing is deleted: {}", answer::with_causes(&error)),
+            reason: "delete_denied",
+            hint: "these keys need the right to delete (s3:DeleteObject)".to_owned(),
+        }),
+        other => other,
     }
 }
 
@@ -174,11 +189,11 @@ impl Done {
                 self.held.push(id.clone());
             }
             Deleted::Denied(error) => {
-                self.warnings.push(format!("{}; the backup stays whole", crate::answer::with_causes(&error)));
+                self.warnings.push(format!("{}; the backup stays whole", answer::with_causes(&error)));
                 self.denied.push(id.clone());
             }
             Deleted::Partly { left, error } => {
-                let why = crate::answer::with_causes(&error);
+                let why = answer::with_causes(&error);
                 self.warnings
                     .push(format!("{id}: no longer exists, but {left} of its objects are left: {why}"));
                 self.denied.push(id.clone());
