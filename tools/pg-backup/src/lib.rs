@@ -19,12 +19,16 @@ pub mod store;
 
 mod answer;
 mod child;
+mod deletion;
 mod dump;
+mod garbage;
 mod lease;
 mod opened;
+mod probe;
 mod programs;
 mod progress;
 mod proof;
+mod retention;
 mod seal;
 mod server;
 mod snapshot;
