@@ -15,6 +15,7 @@ use std::time::Duration;
 use release_common::{Context, Outcome, fault};
 
 use self::parts::Parts;
+pub(crate) use self::plan::new_id;
 use self::plan::Plan;
 use crate::cli::CreateArgs;
 use crate::error::Error;
