@@ -23,13 +23,13 @@ pub(crate) struct Child {
 
 /// How a program ended.
 #[derive(Clone, Debug)]
-pub(crate) struct Ended {
+pub struct Ended {
     /// Its name, for messages.
-    pub(crate) name: String,
+    pub name: String,
     /// How.
-    pub(crate) status: ExitStatus,
+    pub status: ExitStatus,
     /// The last that it said on stderr.
-    pub(crate) stderr: String,
+    pub stderr: String,
 }
 
 impl Child {
@@ -81,11 +81,6 @@ impl Child {
         Error::Pipe { name: self.name.clone(), source: std::io::ErrorKind::NotConnected.into() }
     }
 
-    /// Its process id, while it runs.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.process.id()
-    }
-
     /// Waits for its end.
     ///
     /// # Errors
@@ -97,12 +92,6 @@ impl Child {
         let stderr = (&mut self.messages).await.unwrap_or_default();
         Ok(Ended { name: self.name.clone(), status, stderr })
     }
-
-    /// Ends it now.
-    pub(crate) async fn kill(&mut self) {
-        // One that is gone already needs no killing.
-        let _ = self.process.kill().await;
-    }
 }
 
 impl Ended {
@@ -110,14 +99,15 @@ impl Ended {
     ///
     /// # Errors
     /// With its last words.
-    pub(crate) fn success(self) -> Result<Ended, Error> {
+    pub fn success(self) -> Result<Ended, Error> {
         if self.status.success() { Ok(self) } else { Err(Error::Program(Box::new(self))) }
     }
 
-    /// The last line that says something, for messages.
-    pub(crate) fn last_words(&self) -> &str {
-        let mut lines = self.stderr.lines().rev().filter(|line| !line.trim().is_empty());
-        lines.next().unwrap_or("it said nothing")
+    /// The last line that tells an error, else the last that says something, for messages.
+    pub fn last_words(&self) -> &str {
+        let lines = || self.stderr.lines().rev().filter(|line| !line.trim().is_empty());
+        let is_error = |line: &&str| line.contains("error: ") || line.contains("FATAL: ");
+        lines().find(is_error).or_else(|| lines().next()).unwrap_or("it said nothing")
     }
 }
 

@@ -246,6 +246,19 @@ impl Error {
     /// What a failed statement means: the way to the database, or the statement itself.
     pub(crate) fn database(doing: &str, database: &str, source: DatabaseError) -> Error {
         let is_absent = source.sqlstate().is_none_or(|code| code.ends_session() || code.code() == "53300");
+        // A lock that is not had in time: lock_timeout, and NOWAIT.
+        if source.sqlstate().is_some_and(|code| code.code() == "55P03") {
+            return Error::Busy { what: format!("{database}: {doing}: {source}") };
+        }
+        // No such database, a wrong password, a user that may not connect.
+        if source.sqlstate().is_some_and(|code| matches!(code.code(), "3D000" | "28P01" | "28000")) {
+            return Error::Refused {
+                what: format!("{database}: {source}"),
+                reason: "database_denied",
+                hint: "the address comes from --database-url-file, DATABASE_URL or the PG* variables"
+                    .to_owned(),
+            };
+        }
         let database = database.to_owned();
         if is_absent && !matches!(source, DatabaseError::Row(_)) {
             return Error::Unreachable { database, source };

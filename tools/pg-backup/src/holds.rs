@@ -127,15 +127,22 @@ pub(crate) async fn place(store: &Store, series: &Series, hold: &Hold) -> Result
     if opened::backup(store, series, &hold.id).await?.is_none() {
         return Err(absent("does not exist"));
     }
-    let key = series.hold(&hold.id, &hold.name);
-    let (bytes, _) = document::encode(hold).map_err(Error::Json)?;
-    store.replace(&key, bytes).await?;
+    write(store, series, hold).await?;
     release_common::fault::point("hold-placed");
     if opened::backup(store, series, &hold.id).await?.is_none() {
-        store.delete(&key).await?;
+        store.delete(&series.hold(&hold.id, &hold.name)).await?;
         return Err(absent("is being deleted"));
     }
     Ok(())
+}
+
+/// Writes a hold, of a backup that may not exist yet: it is then held from its first moment on.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn write(store: &Store, series: &Series, hold: &Hold) -> Result<(), Error> {
+    let (bytes, _) = document::encode(hold).map_err(Error::Json)?;
+    store.replace(&series.hold(&hold.id, &hold.name), bytes).await
 }
 
 /// A hold from now on, for this long if it is to end by itself.

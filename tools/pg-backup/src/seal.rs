@@ -111,8 +111,9 @@ where
     let passing = async move {
         stop.unless(pass(receiver, &to_store)).await?;
         let made = making.await.map_err(|error| Error::Source { reason: error.to_string() })?;
-        let made = made.map_err(|error| Error::Source { reason: error.to_string() })?;
+        // A program that failed tells more than that its output was cut.
         is_whole().await?;
+        let made = made.map_err(|error| Error::Source { reason: error.to_string() })?;
         // A store that has failed meanwhile says so itself.
         let _ = to_store.send(None).await;
         Ok::<_, Error>(made)
@@ -122,7 +123,10 @@ where
     match (made, uploaded) {
         (_, Err(error)) => Err(error),
         (Err(error), Ok(_)) => Err(error),
-        (Ok(sealed), Ok(Some(uploaded))) if uploaded.bytes == sealed.bytes => Ok(sealed),
+        (Ok(sealed), Ok(Some(uploaded))) if uploaded.bytes == sealed.bytes => {
+            release_common::fault::point("stored");
+            Ok(sealed)
+        }
         (Ok(sealed), Ok(uploaded)) => {
             let stored = uploaded.map_or(0, |uploaded| uploaded.bytes);
             Err(store.damaged(key, &format!("has {stored} bytes instead of {}", sealed.bytes)))
@@ -165,6 +169,7 @@ fn make(
         plain_bytes += count as u64;
         meter.add_read(count as u64);
         compressed.write_all(read)?;
+        release_common::fault::point("read");
     }
     let parts = compressed.finish()?.finish()?;
     let (bytes, sha256) = parts.finish()?;

@@ -149,6 +149,7 @@ impl Multipart<'_> {
         while self.parts.len() >= PARTS_UNDER_WAY {
             self.join_one().await?;
         }
+        release_common::fault::point("part");
         self.parts.spawn(self.upload.put_part(PutPayload::from_bytes(part)));
         Ok(())
     }
