@@ -30,6 +30,7 @@ mod garbage;
 mod lease;
 mod opened;
 mod probe;
+mod privacy;
 mod programs;
 mod progress;
 mod proof;
@@ -73,6 +74,7 @@ pub use crate::error::Error;
 /// Everything that [`Error`] lists; `Error::exit` maps it to the house table.
 pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
     let format = cli.command.format();
+    privacy::keep();
     let result = dispatch(&cli.command, context);
     if let (Err(error), Some(Format::Json)) = (&result, format) {
         // A reader that is gone misses nothing: the error itself goes to stderr.
@@ -105,6 +107,7 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Outcome, Error> 
         Command::Rto(args) => rto::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Gc(args) => gc::run(args, context),
+        Command::Become(args) => child::become_program(args),
     }
 }
 

@@ -134,7 +134,7 @@ pub(crate) fn client(database: &Database, program: &std::path::Path) -> Result<C
         reason: "database_address",
         hint: String::new(),
     })?;
-    let mut command = Command::new(program);
+    let mut command = crate::child::command(program);
     command.arg("--no-password").stdin(Stdio::null()).stdout(Stdio::null());
     environment.apply(&mut command);
     // Messages are kept as evidence, and compared: they must not depend on who runs this.
