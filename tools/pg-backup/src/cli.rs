@@ -128,7 +128,8 @@ impl Tool for Cli {
     /// PostgreSQL reads the end of `wal-fetch` by a table of its own.
     fn code(ending: Ending, arguments: &[OsString]) -> u8 {
         let command = Cli::command();
-        let commands: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let commands: Vec<_> =
+            command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
         ending::code(ending, arguments, &commands)
     }
 

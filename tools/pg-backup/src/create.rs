@@ -15,8 +15,8 @@ use std::time::Duration;
 use release_common::{Context, Outcome, fault};
 
 use self::parts::Parts;
-pub(crate) use self::plan::new_id;
 use self::plan::Plan;
+pub(crate) use self::plan::new_id;
 use crate::cli::CreateArgs;
 use crate::error::Error;
 use crate::lease::{self, Lease};
