@@ -7,7 +7,6 @@
 mod parts;
 mod plan;
 mod report;
-mod spool;
 
 use release_common::{Context, Outcome, fault};
 

@@ -18,15 +18,21 @@ pub mod manifest;
 pub mod store;
 
 mod answer;
+mod archive;
 mod child;
 mod dump;
+mod globals;
+mod new_database;
 mod opened;
 mod programs;
 mod progress;
 mod proof;
+mod schema;
+mod scratch;
 mod seal;
 mod server;
 mod snapshot;
+mod spool;
 mod stop;
 mod tables;
 mod unseal;
@@ -63,7 +69,9 @@ pub use crate::error::Error;
 pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
     let format = cli.command.format();
     let result = dispatch(&cli.command, context);
-    if let (Err(error), Some(Format::Json)) = (&result, format) {
+    if let (Err(error), Some(Format::Json)) = (&result, format)
+        && !matches!(error, Error::Inconclusive { .. })
+    {
         // A reader that is gone misses nothing: the error itself goes to stderr.
         let _ = answer::failure(context, error);
     }
