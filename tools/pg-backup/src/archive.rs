@@ -232,6 +232,13 @@ pub(crate) fn major(manifest: &Manifest) -> u32 {
     Version::major_of(manifest.cluster.server_version)
 }
 
+/// What a program of PostgreSQL complained of: the first line that is an error, as those after it only explain.
+pub(crate) fn complaint(ended: &Ended) -> &str {
+    let is_error =
+        |line: &&str| line.contains("error: ") || line.contains("ERROR: ") || line.contains("FATAL: ");
+    ended.stderr.lines().find(is_error).unwrap_or_else(|| ended.last_words())
+}
+
 /// `dump/3012.dat.zst.age` was the file `3012.dat`. No name leads out of the folder.
 fn local_name(name: &str) -> String {
     let file = name.rsplit('/').next().unwrap_or(name);

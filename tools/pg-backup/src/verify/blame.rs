@@ -3,6 +3,7 @@
 //! Whoever stores unusable backups must be told, and whoever lacks an extension must not be told that the backup is bad.
 
 use super::Finding;
+use crate::archive;
 use crate::child::Ended;
 use crate::error::Error;
 
@@ -41,9 +42,7 @@ const FAILING: [&str; 7] = [
 
 impl Blame {
     pub(super) fn of(ended: Ended) -> Blame {
-        let is_error =
-            |line: &&str| line.contains("error: ") || line.contains("ERROR: ") || line.contains("FATAL: ");
-        let said = ended.stderr.lines().find(is_error).unwrap_or_else(|| ended.last_words()).to_owned();
+        let said = archive::complaint(&ended).to_owned();
         if ended.status.code().is_none() || FAILING.iter().any(|word| said.contains(word)) {
             return Blame::Nobody(Box::new(ended));
         }
