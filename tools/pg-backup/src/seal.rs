@@ -111,8 +111,9 @@ where
     let passing = async move {
         stop.unless(pass(receiver, &to_store)).await?;
         let made = making.await.map_err(|error| Error::Source { reason: error.to_string() })?;
-        let made = made.map_err(|error| Error::Source { reason: error.to_string() })?;
+        // A program that failed tells more than that its output was cut.
         is_whole().await?;
+        let made = made.map_err(|error| Error::Source { reason: error.to_string() })?;
         // A store that has failed meanwhile says so itself.
         let _ = to_store.send(None).await;
         Ok::<_, Error>(made)
