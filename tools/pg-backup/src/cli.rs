@@ -1,14 +1,17 @@
 //! The command line: flags parse straight into what they mean.
 
+mod ending;
 mod keep;
 mod make;
 mod read;
 mod shared;
 mod wal;
 
-use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+
+use clap::{CommandFactory, Parser, Subcommand};
 use release_common::output::Format;
-use release_common::{ClosedOutput, CommonArgs, Tool};
+use release_common::{ClosedOutput, CommonArgs, Ending, Tool};
 
 pub use self::keep::{
     DoctorArgs, GcArgs, HoldArgs, ReleaseArgs, RetainApplyArgs, RetainCommand, RetainPlanArgs, RpoArgs,
@@ -120,6 +123,14 @@ impl Command {
 impl Tool for Cli {
     fn common(&self) -> &CommonArgs {
         &self.common
+    }
+
+    /// PostgreSQL reads the end of `wal-fetch` by a table of its own.
+    fn code(ending: Ending, arguments: &[OsString]) -> u8 {
+        let command = Cli::command();
+        let commands: Vec<_> =
+            command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        ending::code(ending, arguments, &commands)
     }
 
     fn closed_output(&self) -> ClosedOutput {

@@ -16,6 +16,7 @@ use release_common::{Context, Outcome, fault};
 
 use self::parts::Parts;
 use self::plan::Plan;
+pub(crate) use self::plan::new_id;
 use crate::cli::CreateArgs;
 use crate::error::Error;
 use crate::lease::{self, Lease};
