@@ -28,6 +28,8 @@ mod deletion;
 mod dump;
 mod garbage;
 mod lease;
+mod newest;
+mod objective;
 mod opened;
 mod privacy;
 mod probe;

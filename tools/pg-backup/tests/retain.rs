@@ -77,7 +77,8 @@ fn the_table_says_why() {
     let held = fixture.changed(30 * DAY, released("v1"));
     fixture.run(&["hold", held.as_str(), "--name", "audit"]).expect(0);
     let table = fixture.run(&["retain", "plan", "--daily", "2"]).expect(0).stdout;
-    let reasons = ["held as audit", "release v1", "newest verified", "last of 2026-11-22", "last of 2026-W47"];
+    let reasons =
+        ["held as audit", "release v1", "newest verified", "last of 2026-11-22", "last of 2026-W47"];
     for text in reasons.iter().chain(&["1 to delete", "3 to keep", "unproven"]) {
         assert!(table.contains(text), "{text}: {table}");
     }
