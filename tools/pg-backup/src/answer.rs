@@ -27,3 +27,14 @@ pub(crate) fn failure(context: &mut Context, error: &Error) -> Result<(), Error>
     JsonLines::new(context.stdout()).write(&summary)?;
     Ok(())
 }
+
+/// An error with all its causes in one line, for a warning that the run goes on after.
+pub(crate) fn with_causes(error: &Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(current) = cause {
+        text.push_str(&format!(": {current}"));
+        cause = current.source();
+    }
+    text
+}

@@ -8,18 +8,29 @@ mod parts;
 mod plan;
 mod report;
 
+use std::convert::Infallible;
+use std::time::Duration;
+
 use release_common::{Context, Outcome, fault};
 
 use self::parts::Parts;
 use self::plan::Plan;
+pub(crate) use self::plan::new_id;
 use crate::cli::CreateArgs;
 use crate::error::Error;
+use crate::lease::{self, Lease};
 use crate::manifest::{Cluster, Manifest, Release, RowTotals, StoredObject, Tool};
 use crate::server::Server;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
 use crate::store::{Created, Store};
-use crate::{document, opened};
+use crate::{document, holds, opened};
+
+/// How long the lease of a killed run guards what nobody will finish.
+const LEASE: Duration = Duration::from_secs(15 * 60);
+
+/// How long a run that was asked to stop tries to give its lease back.
+const FAREWELL: Duration = Duration::from_secs(3);
 
 /// Makes a backup.
 ///
@@ -29,13 +40,17 @@ pub(crate) fn run(args: &CreateArgs, context: &mut Context) -> Result<Outcome, E
     crate::runtime()?.block_on(async {
         let mut stop = Stop::new(&context.shutdown);
         let plan = stop.clone().unless(Plan::make(args, &stop, context)).await?;
+        fault::point("planned");
         if args.dry_run {
             return report::planned(args, &plan, context);
         }
         let store = stop.unless(opened::store_for_writing(&args.store, context)).await?;
-        match make(args, &plan, &store, &mut stop, context).await {
+        fault::point("claimed");
+        match leased(args, &plan, &store, &mut stop, context).await {
             Ok(manifest) => report::made(args, &manifest, &store, context),
             Err(error) => {
+                // A signal to the whole process group ends the programs too, and looks like their failure.
+                let error = stop.requested().map_or(error, Error::Stopped);
                 if matches!(error, Error::Stopped(_)) {
                     context.console.note("no backup was made; `pg-backup gc` removes what was stored of it");
                 }
@@ -43,6 +58,48 @@ pub(crate) fn run(args: &CreateArgs, context: &mut Context) -> Result<Outcome, E
             }
         }
     })
+}
+
+/// Makes it under a lease of its own, by which `gc` on any machine knows that its objects are no garbage. Two backups of
+/// one database are kept apart by the database itself.
+async fn leased(
+    args: &CreateArgs,
+    plan: &Plan,
+    store: &Store,
+    stop: &mut Stop,
+    context: &Context,
+) -> Result<Manifest, Error> {
+    let (cluster, name) = (plan.series.cluster(), format!("create-{}", plan.id));
+    let acquired = lease::acquire(store, cluster, &name, context.clock.now(), LEASE);
+    let mut lease = stop.unless(acquired).await?;
+    fault::point("leased");
+    let made = tokio::select! {
+        made = make(args, plan, store, stop, context) => made,
+        never = renew(&mut lease, store, context) => match never {},
+    };
+    let released = lease.release(store);
+    // Who was asked to stop has no time for a store that does not answer.
+    let released = match stop.requested() {
+        Some(_) => tokio::time::timeout(FAREWELL, released).await.unwrap_or(Ok(())),
+        None => released.await,
+    };
+    if let Err(error) = released {
+        context
+            .console
+            .warn(format_args!("{name}: the lease could not be given back, and ends by itself: {error}"));
+    }
+    made
+}
+
+/// Holds the lease for as long as this is polled.
+async fn renew(lease: &mut Lease, store: &Store, context: &Context) -> Infallible {
+    loop {
+        tokio::time::sleep(LEASE / 3).await;
+        // The next try is early enough; without any, the grace period of `gc` still guards the objects.
+        if let Err(error) = lease.renew(store, context.clock.now(), LEASE).await {
+            context.console.warn(format_args!("the lease could not be renewed: {error}"));
+        }
+    }
 }
 
 async fn make(
@@ -53,13 +110,14 @@ async fn make(
     context: &Context,
 ) -> Result<Manifest, Error> {
     let started_at = context.clock.now();
-    let server = Server::connect(plan.database.clone()).await?;
+    let server = stop.unless(Server::connect(plan.database.clone())).await?;
     let mut snapshot = stop.unless(Snapshot::take(server, &plan.facts, args.lock_timeout.0)).await?;
     fault::point("snapshot");
     let parts = Parts { args, plan, store, snapshot: &snapshot.id.clone(), context };
     // The rows are counted beside the dump. Neither is dropped when the other fails: the dump takes its upload back.
     let (dumped, counted) = tokio::join!(parts.dump(), stop.unless(snapshot.count()));
-    let (dumped, counted) = (dumped?, counted?);
+    // A count that fails ends the snapshot, and the dump with it: its reason comes first.
+    let (counted, dumped) = (counted?, dumped?);
     fault::point("dumped");
     let mut objects = dumped.objects;
     objects.push(parts.schema().await?);
@@ -76,6 +134,12 @@ async fn make(
         objects,
         ..plan.manifest(args)
     };
+    if let Some(name) = &args.hold {
+        let hold =
+            holds::from_now(&plan.id, name, context.clock.now(), None, Some("placed when it was made"));
+        holds::write(store, &plan.series, &hold).await?;
+        fault::point("held");
+    }
     commit(store, plan, &manifest).await?;
     Ok(manifest)
 }

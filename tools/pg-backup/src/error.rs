@@ -30,7 +30,7 @@ pub enum Error {
         /// Which.
         store: String,
         /// Why.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// The bucket belongs to somebody else.
     #[error("{store}: is not empty and holds no backups of pg-backup: `{key}`")]
@@ -157,14 +157,14 @@ pub enum Error {
     Program(Box<Ended>),
     /// The address of the database is none.
     #[error("the address of the database cannot be used")]
-    Address(#[source] DatabaseError),
+    Address(#[source] Box<DatabaseError>),
     /// The database is out of reach.
     #[error("{database}: cannot be reached")]
     Unreachable {
         /// Which.
         database: String,
         /// Why.
-        source: DatabaseError,
+        source: Box<DatabaseError>,
     },
     /// A statement of ours failed.
     #[error("{database}: {doing} failed")]
@@ -174,7 +174,7 @@ pub enum Error {
         /// What was being done.
         doing: String,
         /// Why.
-        source: DatabaseError,
+        source: Box<DatabaseError>,
     },
     /// A file of the local disk.
     #[error("{path}: {doing} failed", path = path.display())]
@@ -254,11 +254,24 @@ impl Error {
     /// What a failed statement means: the way to the database, or the statement itself.
     pub(crate) fn database(doing: &str, database: &str, source: DatabaseError) -> Error {
         let is_absent = source.sqlstate().is_none_or(|code| code.ends_session() || code.code() == "53300");
+        // A lock that is not had in time: lock_timeout, and NOWAIT.
+        if source.sqlstate().is_some_and(|code| code.code() == "55P03") {
+            return Error::Busy { what: format!("{database}: {doing}: {source}") };
+        }
+        // No such database, a wrong password, a user that may not connect.
+        if source.sqlstate().is_some_and(|code| matches!(code.code(), "3D000" | "28P01" | "28000")) {
+            return Error::Refused {
+                what: format!("{database}: {source}"),
+                reason: "database_denied",
+                hint: "the address comes from --database-url-file, DATABASE_URL or the PG* variables"
+                    .to_owned(),
+            };
+        }
         let database = database.to_owned();
         if is_absent && !matches!(source, DatabaseError::Row(_)) {
-            return Error::Unreachable { database, source };
+            return Error::Unreachable { database, source: Box::new(source) };
         }
-        Error::Database { database, doing: doing.to_owned(), source }
+        Error::Database { database, doing: doing.to_owned(), source: Box::new(source) }
     }
 
     /// One word for machines.

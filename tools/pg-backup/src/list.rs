@@ -5,6 +5,7 @@ use release_common::units::ByteSize;
 use release_common::{Context, Outcome};
 use serde_json::{Value, json};
 
+use crate::answer;
 use crate::cli::ListArgs;
 use crate::error::Error;
 use crate::layout::Series;
@@ -26,8 +27,8 @@ pub(crate) fn run(args: &ListArgs, context: &mut Context) -> Result<Outcome, Err
                 .retain(|backup| backup.manifest.release.as_ref().is_some_and(|made| made.name == *release));
         }
         let proofs = proof::of_all(&store, &series, &found.good).await?;
-        for (id, error) in &found.unreadable {
-            context.console.warn(format_args!("{id}: {error}: kept, and counted nowhere"));
+        for (_, error) in &found.unreadable {
+            context.console.warn(format_args!("{}: kept, and counted nowhere", answer::with_causes(error)));
         }
         let with_proof =
             |backup: &Backup| (backup.clone(), proofs.get(&backup.manifest.id).cloned().unwrap_or_default());

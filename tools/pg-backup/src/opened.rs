@@ -129,6 +129,17 @@ pub(crate) fn id(argument: Option<&IdArg>) -> Result<Option<BackupId>, Error> {
     }
 }
 
+/// The id that must be given.
+///
+/// # Errors
+/// When stdin brings none, more than one, or something else.
+pub(crate) fn id_given(argument: &IdArg) -> Result<BackupId, Error> {
+    match argument {
+        IdArg::Id(id) => Ok(id.clone()),
+        IdArg::Stdin => id_from(std::io::stdin().lock()),
+    }
+}
+
 fn id_from(reader: impl Read) -> Result<BackupId, Error> {
     let wrong = |what: String| Error::Stdin { what };
     let mut text = String::new();
@@ -165,7 +176,14 @@ pub(crate) async fn backup(store: &Store, series: &Series, id: &BackupId) -> Res
 }
 
 /// What a manifest says, whatever else is known of the backup.
-async fn committed(store: &Store, series: &Series, id: &BackupId) -> Result<Option<Backup>, Error> {
+///
+/// # Errors
+/// When the store fails, or the manifest cannot be believed.
+pub(crate) async fn committed(
+    store: &Store,
+    series: &Series,
+    id: &BackupId,
+) -> Result<Option<Backup>, Error> {
     let Some(bytes) = store.read(&series.manifest(id)).await? else { return Ok(None) };
     let unusable = |source| Error::Manifest { id: id.to_string(), source };
     let (manifest, manifest_sha256) = Manifest::decode(&bytes).map_err(unusable)?;

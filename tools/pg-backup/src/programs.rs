@@ -15,23 +15,23 @@ const DEBIAN: &str = "/usr/lib/postgresql";
 
 /// A folder of client programs of one version.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Programs {
+pub(crate) struct Programs {
     folder: PathBuf,
     version: Version,
 }
 
 /// A version as `pg_dump --version` tells it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Version {
+pub(crate) struct Version {
     /// Such as 15.
-    pub major: u32,
+    pub(crate) major: u32,
     /// Such as `15.18`.
-    pub text: String,
+    pub(crate) text: String,
 }
 
 impl Version {
     /// The major version of `server_version_num`.
-    pub const fn major_of(server_version: u32) -> u32 {
+    pub(crate) const fn major_of(server_version: u32) -> u32 {
         server_version / 10_000
     }
 
@@ -49,7 +49,7 @@ impl Programs {
     ///
     /// # Errors
     /// When there are none, or all are too old.
-    pub fn for_server(folder: Option<&Path>, server_version: u32) -> Result<Programs, Error> {
+    pub(crate) fn for_server(folder: Option<&Path>, server_version: u32) -> Result<Programs, Error> {
         let needed = Version::major_of(server_version);
         let found = Programs::installed(folder);
         let newest = found.keys().next_back().cloned();
@@ -60,7 +60,7 @@ impl Programs {
     }
 
     /// All that are installed, by version; of two folders of one version the first is taken.
-    pub fn installed(folder: Option<&Path>) -> BTreeMap<(u32, String), Programs> {
+    pub(crate) fn installed(folder: Option<&Path>) -> BTreeMap<(u32, String), Programs> {
         let mut found = BTreeMap::new();
         for folder in folder.map_or_else(usual_folders, |folder| vec![folder.to_owned()]) {
             if let Some(version) = version_of(&folder.join("pg_dump")) {
@@ -72,7 +72,7 @@ impl Programs {
     }
 
     /// A program, such as `pg_dump`.
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
@@ -80,13 +80,13 @@ impl Programs {
     ///
     /// # Errors
     /// When it is not, with the package that brings it.
-    pub fn require(&self, name: &'static str) -> Result<PathBuf, Error> {
+    pub(crate) fn require(&self, name: &'static str) -> Result<PathBuf, Error> {
         let path = self.path(name);
         if path.is_file() { Ok(path) } else { Err(Error::NoProgram { name, major: self.version.major }) }
     }
 
     /// Their version.
-    pub fn version(&self) -> &Version {
+    pub(crate) fn version(&self) -> &Version {
         &self.version
     }
 }

@@ -3,6 +3,7 @@
 mod act;
 mod decision;
 mod mark;
+mod moment;
 mod report;
 mod server_facts;
 mod settings;
@@ -13,13 +14,17 @@ use release_common::{Context, Outcome};
 use crate::cli::RestoreArgs;
 use crate::error::Error;
 
-/// Restores what the flags mean.
+/// Restores what the flags ask for.
 ///
 /// # Errors
-/// When it is refused or fails.
+/// When it cannot be restored.
 pub(crate) fn run(args: &RestoreArgs, context: &mut Context) -> Result<Outcome, Error> {
-    match &args.to {
-        Some(target) => to::run(args, target, context),
-        None => Err(Error::Source { reason: "not yet written".to_owned() }),
+    match (&args.to, args.at) {
+        (Some(target), _) => to::run(args, target, context),
+        (None, Some(moment)) => moment::run(args, moment, context),
+        (None, None) => Err(Error::NotFound {
+            what: "neither a database nor a moment is named".to_owned(),
+            hint: "name one with --to or --at".to_owned(),
+        }),
     }
 }

@@ -118,7 +118,7 @@ impl Scratch {
             "postgres:///{}?host={host}&port=5432&user={user}&sslmode=disable",
             settings::escaped(name)
         );
-        Database::from_dsn(&address, "pg-backup").map_err(Error::Address)
+        Database::from_dsn(&address, "pg-backup").map_err(|source| Error::Address(Box::new(source)))
     }
 
     async fn wait_until_ready(&mut self) -> Result<(), Error> {

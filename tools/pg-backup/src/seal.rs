@@ -24,13 +24,13 @@ const READ_BYTES: usize = 256 << 10;
 
 /// How objects are made.
 #[derive(Clone, Debug)]
-pub struct Sealing {
+pub(crate) struct Sealing {
     /// The level of zstd.
-    pub compression: i32,
+    pub(crate) compression: i32,
     /// Whom they are encrypted to.
-    pub recipients: Recipients,
+    pub(crate) recipients: Recipients,
     /// Ends the work; an upload that is under way is taken back.
-    pub stop: Stop,
+    pub(crate) stop: Stop,
 }
 
 impl Sealing {
@@ -38,13 +38,13 @@ impl Sealing {
     ///
     /// # Errors
     /// When a key is none.
-    pub fn read(args: &SealArgs, stop: &Stop) -> Result<Sealing, Error> {
+    pub(crate) fn read(args: &SealArgs, stop: &Stop) -> Result<Sealing, Error> {
         let recipients = Recipients::read(&args.recipient, &args.recipients_file)?;
         Ok(Sealing { compression: args.compression, recipients, stop: stop.clone() })
     }
 
     /// The name of an object with this content: `dump.pgc` becomes `dump.pgc.zst` or `dump.pgc.zst.age`.
-    pub fn name(&self, name: &str) -> String {
+    pub(crate) fn name(&self, name: &str) -> String {
         let encrypted = if self.recipients.is_empty() { "" } else { ".age" };
         format!("{name}.zst{encrypted}")
     }
@@ -52,37 +52,37 @@ impl Sealing {
 
 /// Sizes and hashes of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sealed {
+pub(crate) struct Sealed {
     /// Bytes as stored.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
     /// SHA-256 of these.
     pub sha256: String,
     /// Bytes of the content.
-    pub plain_bytes: u64,
+    pub(crate) plain_bytes: u64,
     /// SHA-256 of these.
     pub plain_sha256: String,
 }
 
 /// How far a stream is: read by whoever shows progress.
 #[derive(Clone, Debug, Default)]
-pub struct Meter {
+pub(crate) struct Meter {
     read: Arc<AtomicU64>,
     stored: Arc<AtomicU64>,
 }
 
 impl Meter {
     /// Bytes of content read.
-    pub fn read(&self) -> u64 {
+    pub(crate) fn read(&self) -> u64 {
         self.read.load(Ordering::Relaxed)
     }
 
     /// Bytes handed to the store.
-    pub fn stored(&self) -> u64 {
+    pub(crate) fn stored(&self) -> u64 {
         self.stored.load(Ordering::Relaxed)
     }
 
     /// Counts content.
-    pub fn add_read(&self, bytes: u64) {
+    pub(crate) fn add_read(&self, bytes: u64) {
         self.read.fetch_add(bytes, Ordering::Relaxed);
     }
 }
@@ -92,7 +92,7 @@ impl Meter {
 ///
 /// # Errors
 /// When the source fails or is not whole ([`Error::Source`] with the reason), or the store does; nothing is stored then.
-pub async fn seal<R, W>(
+pub(crate) async fn seal<R, W>(
     store: &Store,
     key: &Path,
     source: R,
@@ -111,8 +111,9 @@ where
     let passing = async move {
         stop.unless(pass(receiver, &to_store)).await?;
         let made = making.await.map_err(|error| Error::Source { reason: error.to_string() })?;
-        let made = made.map_err(|error| Error::Source { reason: error.to_string() })?;
+        // A program that failed tells more than that its output was cut.
         is_whole().await?;
+        let made = made.map_err(|error| Error::Source { reason: error.to_string() })?;
         // A store that has failed meanwhile says so itself.
         let _ = to_store.send(None).await;
         Ok::<_, Error>(made)
@@ -122,7 +123,10 @@ where
     match (made, uploaded) {
         (_, Err(error)) => Err(error),
         (Err(error), Ok(_)) => Err(error),
-        (Ok(sealed), Ok(Some(uploaded))) if uploaded.bytes == sealed.bytes => Ok(sealed),
+        (Ok(sealed), Ok(Some(uploaded))) if uploaded.bytes == sealed.bytes => {
+            release_common::fault::point("stored");
+            Ok(sealed)
+        }
         (Ok(sealed), Ok(uploaded)) => {
             let stored = uploaded.map_or(0, |uploaded| uploaded.bytes);
             Err(store.damaged(key, &format!("has {stored} bytes instead of {}", sealed.bytes)))
@@ -165,6 +169,7 @@ fn make(
         plain_bytes += count as u64;
         meter.add_read(count as u64);
         compressed.write_all(read)?;
+        release_common::fault::point("read");
     }
     let parts = compressed.finish()?.finish()?;
     let (bytes, sha256) = parts.finish()?;

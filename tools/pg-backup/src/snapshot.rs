@@ -16,6 +16,12 @@ use crate::tables;
 /// Any number that no other tool takes for its advisory locks: "pgbackup" in ASCII.
 const LOCK_CLASS: i64 = 0x7067_6261_636b_7570;
 
+/// A standby shows what it has replayed: that is as old as the last commit in it, unless it has replayed all that a
+/// connected primary has sent.
+const STANDBY_TIME: &str = "case when pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn()
+    and exists (select from pg_stat_wal_receiver where status = 'streaming')
+    then transaction_timestamp() else coalesce(pg_last_xact_replay_timestamp(), '1970-01-01Z') end";
+
 /// An open snapshot. It ends with the session.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
@@ -62,8 +68,9 @@ impl Snapshot {
         tables::lock(&mut server, &tables).await?;
         let alone = format!(
             "select json_build_object('is_alone', pg_try_advisory_xact_lock({LOCK_CLASS} # hashtext({})), \
-             'now', transaction_timestamp())::text",
-            release_postgres::literal(&facts.database)
+             'now', {})::text",
+            release_postgres::literal(&facts.database),
+            if facts.is_standby { STANDBY_TIME } else { "transaction_timestamp()" },
         );
         let alone: Vec<Alone> = server.send("looking for other backups", &alone).await?;
         let Some(Alone { is_alone: true, now: taken_at }) = alone.into_iter().next() else {

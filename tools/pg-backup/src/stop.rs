@@ -7,11 +7,11 @@ use crate::error::Error;
 
 /// Tells when a signal has asked the run to stop.
 #[derive(Clone, Debug)]
-pub struct Stop(watch::Receiver<Option<Signal>>);
+pub(crate) struct Stop(watch::Receiver<Option<Signal>>);
 
 impl Stop {
     /// Follows `shutdown`.
-    pub fn new(shutdown: &Shutdown) -> Stop {
+    pub(crate) fn new(shutdown: &Shutdown) -> Stop {
         let (sender, receiver) = watch::channel(None);
         shutdown.on_request(move |signal| {
             // Nobody waits when the run is over.
@@ -21,12 +21,12 @@ impl Stop {
     }
 
     /// The signal, if it has come.
-    pub fn requested(&self) -> Option<Signal> {
+    pub(crate) fn requested(&self) -> Option<Signal> {
         *self.0.borrow()
     }
 
     /// Waits for the signal, forever if need be.
-    pub async fn wait(&mut self) -> Signal {
+    pub(crate) async fn wait(&mut self) -> Signal {
         match self.0.wait_for(Option::is_some).await.map(|signal| *signal) {
             Ok(Some(signal)) => signal,
             Ok(None) | Err(_) => std::future::pending().await,
@@ -37,7 +37,10 @@ impl Stop {
     ///
     /// # Errors
     /// Those of the work, and [`Error::Stopped`].
-    pub async fn unless<T>(&mut self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    pub(crate) async fn unless<T>(
+        &mut self,
+        work: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
         tokio::select! {
             done = work => done,
             signal = self.wait() => Err(Error::Stopped(signal)),

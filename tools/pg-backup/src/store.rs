@@ -7,6 +7,7 @@
 mod failure;
 mod location;
 mod transfer;
+mod version;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use self::failure::StoreError;
 pub use self::location::Location;
 pub use self::transfer::{Download, PART_BYTES, Uploaded};
+pub use self::version::{Version, Written};
 use crate::document::FORMAT;
 use crate::error::Error;
 use crate::layout;
@@ -72,6 +74,13 @@ impl Store {
     pub fn open(location: &Location, patience: Duration) -> Result<Store, Error> {
         let (inner, prefix) = location.connect(patience)?;
         Ok(Store { inner, prefix, shown: location.to_string() })
+    }
+
+    /// A store that lasts as long as its value, for tests of what is done with one.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> Store {
+        let inner = Arc::new(object_store::memory::InMemory::new());
+        Store { inner, prefix: Path::default(), shown: "memory".to_owned() }
     }
 
     /// For messages: the address, never a key.

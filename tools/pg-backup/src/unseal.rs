@@ -20,7 +20,7 @@ use crate::store::{Download, Store};
 /// Opens an object. The returned reader blocks: it belongs into `spawn_blocking`, while the runtime fetches.
 ///
 /// `is_encrypted` comes from the manifest, not from the name.
-pub fn unseal(
+pub(crate) fn unseal(
     store: &Store,
     key: &Path,
     object: &StoredObject,
@@ -33,7 +33,7 @@ pub fn unseal(
 }
 
 /// The stored bytes as they are, checked: what `cat --raw` and `verify --level checksum` read.
-pub fn stored(store: &Store, key: &Path, object: &StoredObject) -> impl Read + Send + use<> {
+pub(crate) fn stored(store: &Store, key: &Path, object: &StoredObject) -> impl Read + Send + use<> {
     Checked::new(fetch(store, key, object.bytes), object.bytes, &object.sha256, "the stored object")
 }
 
@@ -59,7 +59,7 @@ fn fetch(store: &Store, key: &Path, size: u64) -> Arriving {
 
 /// An object that is to be opened where blocking is allowed: reading its head may wait for the store.
 #[derive(Debug)]
-pub struct Unsealing {
+pub(crate) struct Unsealing {
     stored: Option<Checked<Arriving>>,
     is_encrypted: bool,
     identities: Identities,
@@ -71,7 +71,7 @@ impl Unsealing {
     ///
     /// # Errors
     /// When the head is damaged or no identity fits it.
-    pub fn open(mut self) -> io::Result<Box<dyn Read + Send>> {
+    pub(crate) fn open(mut self) -> io::Result<Box<dyn Read + Send>> {
         let Some(stored) = self.stored.take() else { return Err(io::ErrorKind::InvalidInput.into()) };
         let (bytes, sha256) = (self.object.plain_bytes, self.object.plain_sha256.clone());
         let content: Box<dyn Read + Send> = if self.is_encrypted {
@@ -110,7 +110,7 @@ fn damage(what: String) -> io::Error {
 }
 
 /// Whether reading failed because of what was read, and not because of the way to it.
-pub fn is_damage(error: &io::Error) -> bool {
+pub(crate) fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
 }
 

@@ -9,12 +9,16 @@
 )]
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use testbed::{Postgres, PostgresOptions, S3Server};
+
+/// Longest wait for anything that happens at once.
+const LIMIT: Duration = Duration::from_secs(30);
 
 /// The store of a ground.
 pub(crate) enum Shelf {
@@ -152,6 +156,65 @@ impl Ground {
         done(self.dressed(command, &["-o", "pipefail", "-c", line]).env("PATH", path))
     }
 
+    /// Waits until a process has stopped itself at a fault point.
+    #[track_caller]
+    pub(crate) fn wait_until_stopped(&self, pid: u32) {
+        let is_stopped = || {
+            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+            assert!(!stat.is_empty() && !stat.contains(") Z "), "it ended before it stopped");
+            stat.contains(") T ")
+        };
+        wait("the process stops", is_stopped);
+    }
+
+    /// Lets a stopped process go on.
+    pub(crate) fn resume(&self, pid: u32) {
+        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+    }
+
+    /// Waits until a query of the cluster answers so.
+    #[track_caller]
+    pub(crate) fn wait_for(&self, query: &str, expected: &str) {
+        wait(query, || self.postgres.sql("postgres", query).unwrap() == expected);
+    }
+
+    /// A session that has run these statements and stays open until it is dropped.
+    pub(crate) fn hold_open(&self, statements: &str) -> OpenSession {
+        let mut child = Command::new(self.postgres.program("psql"))
+            .args(["-qAtX", "-v", "ON_ERROR_STOP=1", "-d", &self.postgres.url("erp")])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(format!("{statements};\nselect 'held';\n").as_bytes()).unwrap();
+        let mut line = String::new();
+        std::io::BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "held\n");
+        OpenSession { child, _stdin: stdin }
+    }
+
+    /// Writes a secret key to a file; its path.
+    pub(crate) fn identity_file(&self, name: &str, key: &age::x25519::Identity) -> String {
+        use age::secrecy::ExposeSecret;
+        let path = self.folder.path().join(name);
+        std::fs::write(&path, format!("# a key\n{}\n", key.to_string().expose_secret())).unwrap();
+        path.display().to_string()
+    }
+
+    /// The ids of the backups that exist, as `list` tells them.
+    #[track_caller]
+    pub(crate) fn ids(&self) -> Vec<String> {
+        let listed = self.run(&["list", "--json"]);
+        if listed.code == 2 && listed.summary()["reason"] == "not_found" {
+            return Vec::new();
+        }
+        let listed = listed.expect(0);
+        let lines = listed.stdout.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.filter_map(|line| line["id"].as_str().map(str::to_owned)).collect()
+    }
+
     /// Makes a backup; its id.
     #[track_caller]
     pub(crate) fn create(&self) -> String {
@@ -173,6 +236,30 @@ impl Ground {
         }
         found.sort();
         found
+    }
+}
+
+/// A session that stays open.
+pub(crate) struct OpenSession {
+    child: std::process::Child,
+    _stdin: std::process::ChildStdin,
+}
+
+impl Drop for OpenSession {
+    fn drop(&mut self) {
+        // One that is gone already needs no killing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Asks again and again until it is so.
+#[track_caller]
+pub(crate) fn wait(what: &str, is_so: impl Fn() -> bool) {
+    let deadline = Instant::now() + LIMIT;
+    while !is_so() {
+        assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
+        std::thread::yield_now();
     }
 }
 
