@@ -17,14 +17,16 @@ use crate::error::Error;
 /// Restores what the flags ask for.
 ///
 /// # Errors
-/// When it cannot be restored.
+/// When it is refused or fails.
 pub(crate) fn run(args: &RestoreArgs, context: &mut Context) -> Result<Outcome, Error> {
-    match (&args.to, args.at) {
-        (Some(target), _) => to::run(args, target, context),
-        (None, Some(moment)) => moment::run(args, moment, context),
-        (None, None) => Err(Error::NotFound {
+    match (args.at, &args.to) {
+        (Some(target), _) => moment::run(args, target, context),
+        (None, Some(target)) => to::run(args, target, context),
+        // The flags ask for one of both.
+        (None, None) => Err(Error::Refused {
             what: "neither a database nor a moment is named".to_owned(),
-            hint: "name one with --to or --at".to_owned(),
+            reason: "usage",
+            hint: "--to DATABASE, or --at TIME --pgdata FOLDER".to_owned(),
         }),
     }
 }

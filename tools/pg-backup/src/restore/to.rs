@@ -52,7 +52,8 @@ async fn restore(
     let archive = Archive { store: &store, series: &series, manifest, identities, meter: meter.clone() };
     require_dump(&archive)?;
     let file = args.connect.database_url_file.as_deref();
-    let given = Database::from_environment(file, "pg-backup").map_err(|source| Error::Address(Box::new(source)))?;
+    let given =
+        Database::from_environment(file, "pg-backup").map_err(|source| Error::Address(Box::new(source)))?;
     let mut server = stop.unless(server_facts::maintenance(&given, target)).await?;
     lock(&mut server, target).await?;
     let facts = stop.unless(server_facts::ask(&mut server, target, &manifest.id)).await?;
