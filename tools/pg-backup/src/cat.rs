@@ -44,7 +44,7 @@ pub(crate) fn run(args: &CatArgs, context: &mut Context) -> Result<Outcome, Erro
             context.stdout().write_all(&chunk)?;
         }
         let read = reading.await.map_err(|error| Error::Source { reason: error.to_string() })?;
-        read.map_err(|error| failure(error, store.shown(), &key.to_string()))?;
+        read.map_err(|error| failure(error, store.shown(), key.as_ref()))?;
         context.stdout().flush()?;
         Ok(Outcome::Good)
     })

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use release_postgres::Database;
 
-use crate::child::Child;
+use crate::child::{self, Child};
 use crate::error::Error;
 use crate::programs::Programs;
 use crate::server::{self, Client};
@@ -84,7 +84,7 @@ impl Dumper<'_> {
     /// # Errors
     /// When it cannot be started.
     pub(crate) fn contents(&self) -> Result<Child, Error> {
-        let mut command = std::process::Command::new(self.programs.path("pg_restore"));
+        let mut command = child::command(&self.programs.path("pg_restore"));
         command.arg("--list").stdin(Stdio::piped()).stdout(Stdio::piped());
         Child::start(command)
     }

@@ -30,7 +30,7 @@ pub enum Error {
         /// Which.
         store: String,
         /// Why.
-        source: object_store::Error,
+        source: Box<object_store::Error>,
     },
     /// The bucket belongs to somebody else.
     #[error("{store}: is not empty and holds no backups of pg-backup: `{key}`")]
@@ -157,14 +157,14 @@ pub enum Error {
     Program(Box<Ended>),
     /// The address of the database is none.
     #[error("the address of the database cannot be used")]
-    Address(#[source] DatabaseError),
+    Address(#[source] Box<DatabaseError>),
     /// The database is out of reach.
     #[error("{database}: cannot be reached")]
     Unreachable {
         /// Which.
         database: String,
         /// Why.
-        source: DatabaseError,
+        source: Box<DatabaseError>,
     },
     /// A statement of ours failed.
     #[error("{database}: {doing} failed")]
@@ -174,7 +174,7 @@ pub enum Error {
         /// What was being done.
         doing: String,
         /// Why.
-        source: DatabaseError,
+        source: Box<DatabaseError>,
     },
     /// A file of the local disk.
     #[error("{path}: {doing} failed", path = path.display())]
@@ -261,9 +261,9 @@ impl Error {
         }
         let database = database.to_owned();
         if is_absent && !matches!(source, DatabaseError::Row(_)) {
-            return Error::Unreachable { database, source };
+            return Error::Unreachable { database, source: Box::new(source) };
         }
-        Error::Database { database, doing: doing.to_owned(), source }
+        Error::Database { database, doing: doing.to_owned(), source: Box::new(source) }
     }
 
     /// One word for machines.

@@ -7,12 +7,14 @@
 //! <prefix>/v1/<cluster>/databases/<database>/holds/<id>/<name>.json
 //! <prefix>/v1/<cluster>/databases/<database>/tombstones/<id>.json
 //! <prefix>/v1/<cluster>/base/{backups,verify,holds,tombstones}/...
-//! <prefix>/v1/<cluster>/wal/<system id>/<timeline>/<segment>.zst[.age] and <segment>.json (last)
+//! <prefix>/v1/<cluster>/wal/<system id>/<timeline>/<segment>.<random>.zst[.age] and <segment>.json (last)
 //! <prefix>/v1/<cluster>/leases/<name>.json
 //! ```
 //!
 //! Databases have a folder of their own, so that one called `base` or `wal` collides with nothing. WAL lies below its
-//! system identifier, because a cluster that was upgraded keeps its name and starts to count segments anew.
+//! system identifier, because a cluster that was upgraded keeps its name and starts to count segments anew. A segment's
+//! data have a random number in their name, which its document tells: the server and `wal-receive` may push the same
+//! segment at the same moment, and neither may write over what the other has been promised.
 
 use std::fmt;
 use std::str::FromStr;
@@ -52,6 +54,13 @@ impl BackupId {
     /// As it is written.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// When it was begun.
+    pub fn time(&self) -> Option<Timestamp> {
+        let (time, _) = self.0.split_once('-')?;
+        let time = jiff::civil::DateTime::strptime(TIME_FORMAT, time).ok()?;
+        jiff::tz::TimeZone::UTC.to_timestamp(time).ok()
     }
 }
 
@@ -251,9 +260,14 @@ pub fn databases_folder(cluster: &Name) -> Path {
     cluster_folder(cluster).join("databases")
 }
 
+/// The folder of a cluster's WAL, with a folder for each system identifier.
+pub fn wal_root(cluster: &Name) -> Path {
+    cluster_folder(cluster).join("wal")
+}
+
 /// The folder of a cluster's WAL under one system identifier.
 pub fn wal_folder(cluster: &Name, system_id: &str) -> Path {
-    cluster_folder(cluster).join("wal").join(system_id)
+    wal_root(cluster).join(system_id)
 }
 
 /// A lease: who works on what, so that no other does.
@@ -278,6 +292,7 @@ mod tests {
         let now: Timestamp = "2026-11-23T10:40:46.9Z".parse().unwrap();
         let id = BackupId::new(now, [0, 1, 2, 3, 0xfc, 0xfd, 0xfe, 0xff]);
         assert_eq!(id.to_string(), "20261123T104046Z-00010203fcfdfeff");
+        assert_eq!(id.time(), "2026-11-23T10:40:46Z".parse().ok());
         assert_eq!(id.to_string().parse::<BackupId>(), Ok(id));
     }
 

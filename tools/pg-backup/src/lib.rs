@@ -16,15 +16,25 @@ pub mod evidence;
 pub mod layout;
 pub mod manifest;
 pub mod store;
+pub mod wal_chain;
+pub mod wal_header;
+pub mod wal_history;
+pub mod wal_name;
+pub mod wal_record;
 
 mod answer;
 mod child;
+mod deletion;
 mod dump;
+mod garbage;
 mod lease;
 mod opened;
+mod privacy;
+mod probe;
 mod programs;
 mod progress;
 mod proof;
+mod retention;
 mod seal;
 mod server;
 mod snapshot;
@@ -45,6 +55,7 @@ mod rpo;
 mod rto;
 mod show;
 mod verify;
+mod wal_archive;
 mod wal_check;
 mod wal_fetch;
 mod wal_push;
@@ -63,6 +74,7 @@ pub use crate::error::Error;
 /// Everything that [`Error`] lists; `Error::exit` maps it to the house table.
 pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
     let format = cli.command.format();
+    privacy::keep();
     let result = dispatch(&cli.command, context);
     if let (Err(error), Some(Format::Json)) = (&result, format) {
         // A reader that is gone misses nothing: the error itself goes to stderr.
@@ -95,6 +107,7 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Outcome, Error> 
         Command::Rto(args) => rto::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Gc(args) => gc::run(args, context),
+        Command::Become(args) => child::become_program(args),
     }
 }
 

@@ -134,6 +134,8 @@ pub enum Role {
     Tar,
     /// `backup_manifest` of a base backup, for `pg_verifybackup`.
     BaseManifest,
+    /// A file of WAL.
+    Wal,
 }
 
 /// An extension of the database.

@@ -1,9 +1,19 @@
-//! restore: not yet written.
+//! `restore`: a dump into a database, or a cluster to a moment.
+
+mod moment;
 
 use release_common::{Context, Outcome};
 
+use crate::cli::RestoreArgs;
 use crate::error::Error;
 
-pub(crate) fn run(_args: &crate::cli::RestoreArgs, _context: &mut Context) -> Result<Outcome, Error> {
-    Err(Error::Source { reason: "not yet written".to_owned() })
+/// Restores what the flags ask for.
+///
+/// # Errors
+/// When it cannot be restored.
+pub(crate) fn run(args: &RestoreArgs, context: &mut Context) -> Result<Outcome, Error> {
+    match args.at {
+        Some(target) => moment::run(args, target, context),
+        None => Err(Error::Source { reason: "not yet written".to_owned() }),
+    }
 }

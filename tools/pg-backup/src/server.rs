@@ -50,7 +50,8 @@ impl Server {
     /// When there is no address, or the server is out of reach.
     pub(crate) async fn open(args: &ConnectArgs) -> Result<Server, Error> {
         let file = args.database_url_file.as_deref();
-        let database = Database::from_environment(file, "pg-backup").map_err(Error::Address)?;
+        let database = Database::from_environment(file, "pg-backup")
+            .map_err(|source| Error::Address(Box::new(source)))?;
         Server::connect(database).await
     }
 
@@ -133,7 +134,7 @@ pub(crate) fn client(database: &Database, program: &std::path::Path) -> Result<C
         reason: "database_address",
         hint: String::new(),
     })?;
-    let mut command = Command::new(program);
+    let mut command = crate::child::command(program);
     command.arg("--no-password").stdin(Stdio::null()).stdout(Stdio::null());
     environment.apply(&mut command);
     // Messages are kept as evidence, and compared: they must not depend on who runs this.

@@ -50,7 +50,7 @@ fn text(backup: &Backup, proof: &Proof, holds: &[String]) -> String {
             manifest.database.as_deref().unwrap_or("the cluster"),
             manifest.cluster.name
         ),
-        format!("  snapshot  {}", manifest.snapshot_at),
+        format!("  snapshot  {:.0}", manifest.snapshot_at),
         format!("  proof     {}", proof.word(backup)),
     ];
     if let Some(release) = &manifest.release {

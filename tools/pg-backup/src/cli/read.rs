@@ -117,6 +117,15 @@ pub struct RestoreArgs {
     /// The new data folder of --at, which must be empty or absent
     #[arg(long, value_name = "FOLDER")]
     pub pgdata: Option<PathBuf>,
+    /// The timeline that --at follows; else the newest that comes from the base backup
+    #[arg(long, value_name = "N", requires = "at")]
+    pub timeline: Option<u32>,
+    /// The system identifier of the cluster that --at restores; else the only one in the store
+    #[arg(long, value_name = "NUMBER", requires = "at")]
+    pub system_id: Option<String>,
+    /// Account that the data of --at belong to and the server runs as, when this is root
+    #[arg(long, value_name = "USER", default_value = "postgres")]
+    pub server_user: String,
     /// Restore so many tables at a time; the archive then needs disk
     #[arg(short, long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=64))]
     pub jobs: u8,

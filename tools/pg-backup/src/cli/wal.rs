@@ -13,6 +13,9 @@ pub struct WalPushArgs {
     /// The file, as `%p` of archive_command names it
     #[arg(value_name = "PATH")]
     pub path: PathBuf,
+    /// The system identifier of the cluster, for files that do not tell it; else that of the data folder they lie in
+    #[arg(long, value_name = "NUMBER")]
+    pub system_id: Option<String>,
     /// Where backups are kept.
     #[command(flatten)]
     pub store: StoreArgs,

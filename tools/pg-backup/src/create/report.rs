@@ -55,7 +55,7 @@ fn text(manifest: &Manifest, store: &Store, plain_bytes: u64, took_s: f64) -> St
         .map_or_else(String::new, |rows| format!(", {} rows in {} tables", rows.rows, rows.tables));
     let encrypted = if manifest.recipients.is_empty() { "" } else { ", encrypted" };
     format!(
-        "{}\n  {} of {} stored in {} ({} uncompressed{encrypted}){rows}\n  snapshot of {}, took {took_s:.1} s\n  \
+        "{}\n  {} of {} stored in {} ({} uncompressed{encrypted}){rows}\n  snapshot of {:.0}, took {took_s:.1} s\n  \
          not proven yet: pg-backup verify --level restore {}",
         manifest.id,
         ByteSize(manifest.stored_bytes()),

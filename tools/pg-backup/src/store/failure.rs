@@ -10,16 +10,16 @@ use thiserror::Error;
 pub enum StoreError {
     /// There is no such bucket or folder.
     #[error("there is no such bucket")]
-    NoBucket(#[source] object_store::Error),
+    NoBucket(#[source] Box<object_store::Error>),
     /// The keys are wrong or may not do this.
     #[error("the store refuses these keys")]
-    Denied(#[source] object_store::Error),
+    Denied(#[source] Box<object_store::Error>),
     /// The request cannot succeed however often it is sent.
     #[error("the store refuses the request")]
-    Refused(#[source] object_store::Error),
+    Refused(#[source] Box<object_store::Error>),
     /// No answer, or one that says "later".
     #[error("the store cannot be reached or does not answer")]
-    Unreachable(#[source] object_store::Error),
+    Unreachable(#[source] Box<object_store::Error>),
     /// What came is not what was stored.
     #[error("{0}")]
     Damaged(String),
@@ -31,23 +31,23 @@ impl StoreError {
         let text = whole_text(&error);
         let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match &error {
-            _ if says(&["NoSuchBucket"]) => StoreError::NoBucket(error),
+            _ if says(&["NoSuchBucket"]) => StoreError::NoBucket(Box::new(error)),
             _ if says(&["SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "ExpiredToken"]) => {
-                StoreError::Denied(error)
+                StoreError::Denied(Box::new(error))
             }
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-                StoreError::Denied(error)
+                StoreError::Denied(Box::new(error))
             }
             object_store::Error::NotFound { .. } => StoreError::Damaged("the object is missing".to_owned()),
             object_store::Error::NotSupported { .. }
             | object_store::Error::NotImplemented { .. }
             | object_store::Error::InvalidPath { .. }
-            | object_store::Error::UnknownConfigurationKey { .. } => StoreError::Refused(error),
+            | object_store::Error::UnknownConfigurationKey { .. } => StoreError::Refused(Box::new(error)),
             _ if says(&["status code: 4"]) && !says(&["status code: 408", "status code: 429"]) => {
-                StoreError::Refused(error)
+                StoreError::Refused(Box::new(error))
             }
-            _ if is_local(&error) => StoreError::Refused(error),
-            _ => StoreError::Unreachable(error),
+            _ if is_local(&error) => StoreError::Refused(Box::new(error)),
+            _ => StoreError::Unreachable(Box::new(error)),
         }
     }
 }

@@ -95,7 +95,7 @@ impl Location {
     }
 
     pub(super) fn connect(&self, patience: Duration) -> Result<(Arc<dyn ObjectStore>, Path), Error> {
-        let refused = |source| Error::StoreSettings { store: self.to_string(), source };
+        let refused = |source| Error::StoreSettings { store: self.to_string(), source: Box::new(source) };
         match self {
             Location::Bucket { provider, bucket, prefix } => {
                 let store = provider.connect(bucket, patience).map_err(refused)?;

@@ -3,8 +3,6 @@
 //! Equal parts because some stores refuse others; ranges because a reader such as `pg_restore` may take longer for one
 //! object than any single request may last. Memory is bounded by the parts under way, whatever the size of the object.
 
-use std::future::Future;
-
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use object_store::path::Path;
@@ -189,14 +187,8 @@ impl Multipart<'_> {
 }
 
 /// Parts that stay behind cost money and nobody sees them; a rule of the bucket removes what this cannot.
-fn abort<'a>(
-    store: &'a Store,
-    key: &'a Path,
-    upload: &'a mut Box<dyn MultipartUpload>,
-) -> impl Future<Output = ()> + 'a {
-    async move {
-        if let Err(error) = upload.abort().await {
-            tracing::warn!("{}: the parts of {key} could not be removed: {error}", store.shown);
-        }
+async fn abort(store: &Store, key: &Path, upload: &mut Box<dyn MultipartUpload>) {
+    if let Err(error) = upload.abort().await {
+        tracing::warn!("{}: the parts of {key} could not be removed: {error}", store.shown);
     }
 }
