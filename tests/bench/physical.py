@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 from backends import Meter
-from cluster import Cluster
+from cluster import Cluster, wait_until
 from contest import Contestant, Failed, Run, Stage
 from metric import CPU
 from shelf import Bucket
@@ -25,8 +25,10 @@ class Physical(Stage):
         self.meter = Meter(cluster)
 
     def set(self) -> None:
-        """Nothing for the first checkpoint to write."""
+        """Nothing for the first checkpoint to write, and no earlier session that would end meanwhile and be counted."""
         self.empty()
+        others = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
+        wait_until(lambda: self.cluster.administrator.ask(others) == ["0"], "earlier sessions end")
         self.cluster.administrator.ask("checkpoint")
         self.meter.begin()
 
