@@ -105,11 +105,19 @@ async fn plan(args: &BaseArgs, stop: &Stop, context: &Context) -> Result<Plan, E
     let sealing = Sealing::read(&args.seal, stop)?;
     let mut server = Server::open(&args.connect).await?;
     let found: Vec<Facts> = server.read("asking what the cluster is", FACTS).await?;
-    let facts = found.into_iter().next().ok_or_else(|| Error::Source { reason: "the server said nothing".to_owned() })?;
+    let facts = found
+        .into_iter()
+        .next()
+        .ok_or_else(|| Error::Source { reason: "the server said nothing".to_owned() })?;
     refuse(&facts)?;
     let programs = Programs::for_server(args.connect.pg_bin.as_deref(), facts.server_version)?;
     let program = programs.require("pg_basebackup")?;
-    let own = || facts.system_id.parse().map_err(|_| Error::Source { reason: "the server has no identifier".to_owned() });
+    let own = || {
+        facts
+            .system_id
+            .parse()
+            .map_err(|_| Error::Source { reason: "the server has no identifier".to_owned() })
+    };
     let cluster = args.store.cluster.clone().map_or_else(own, Ok)?;
     let id = new_id(context)?;
     Ok(Plan { server, facts, programs, program, sealing, series: Series::Bases { cluster }, id })
@@ -121,7 +129,9 @@ fn refuse(facts: &Facts) -> Result<(), Error> {
         return Err(Error::Refused {
             what: format!("{user} may not replicate, which a base backup needs"),
             reason: "no_replication",
-            hint: format!("as a superuser: alter role {user} replication; a server that grants it to nobody leaves dumps alone, and they can be lost for as long as their interval"),
+            hint: format!(
+                "as a superuser: alter role {user} replication; a server that grants it to nobody leaves dumps alone, and they can be lost for as long as their interval"
+            ),
         });
     }
     if !facts.tablespaces.is_empty() {
@@ -143,7 +153,8 @@ async fn make(args: &BaseArgs, plan: &mut Plan, store: &Store, context: &Context
     fault::point("base.copied");
     let name = plan.sealing.name("backup_manifest");
     let listing = Cursor::new(contents.manifest.clone());
-    let listing = stored(store, plan, name, Role::BaseManifest, listing, &Meter::default(), async || Ok(())).await?;
+    let listing =
+        stored(store, plan, name, Role::BaseManifest, listing, &Meter::default(), async || Ok(())).await?;
     let mut stop = plan.sealing.stop.clone();
     let clock = plan.server.read::<Now>("asking for the time", "select clock_timestamp() as now");
     let stop_at = stop.unless(clock).await?.first().map(|row| row.now);
@@ -184,7 +195,9 @@ async fn copy(
         fault::point("base.ended");
         let read = tokio::task::spawn_blocking(move || reading.join()).await;
         let read = read.ok().and_then(Result::ok).unwrap_or_else(|| Err("its reader has failed".to_owned()));
-        found = Some(read.map_err(|reason| Error::Source { reason: format!("what pg_basebackup wrote: {reason}") })?);
+        found = Some(
+            read.map_err(|reason| Error::Source { reason: format!("what pg_basebackup wrote: {reason}") })?,
+        );
         Ok(())
     });
     let tar = tar.await?;
@@ -267,7 +280,12 @@ async fn commit(args: &BaseArgs, plan: &Plan, store: &Store, manifest: &Manifest
 impl Plan {
     /// What the manifest says whatever the copy brings.
     fn manifest(&self, args: &BaseArgs) -> Manifest {
-        let release = |name: &crate::layout::Name| Release { name: name.clone(), git: None, image: None, migration: None };
+        let release = |name: &crate::layout::Name| Release {
+            name: name.clone(),
+            git: None,
+            image: None,
+            migration: None,
+        };
         let facts = &self.facts;
         Manifest {
             format: document::FORMAT,

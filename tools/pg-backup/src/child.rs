@@ -1,17 +1,75 @@
-//! A client program at work: its output is ours, its messages are kept, and it never outlives us by intent.
+//! A client program at work: its output is ours, its messages are kept, and it does not outlive us, however we end.
+//!
+//! A program is started by way of this one, which asks the kernel to end it with its parent (prctl(2),
+//! `PR_SET_PDEATHSIG`) and then becomes it: after `kill -9` nobody else would, and a dump into files would run on. It is
+//! given no variable that holds a secret; the way to the database is handed over otherwise.
 
+use std::ffi::OsStr;
 use std::io::Read;
+use std::os::unix::process::{CommandExt, parent_id};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
+use release_common::Outcome;
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child as Process, Command};
 use tokio::task::JoinHandle;
 
+use crate::cli::BecomeArgs;
 use crate::error::Error;
+
+/// The command by which this program becomes another one.
+const BECOME: &str = "become";
+/// This program, even after its file was replaced.
+const OWN: &str = "/proc/self/exe";
+/// How long a program may take to end itself, and whatever it has started, when it is asked to.
+const END_LIMIT: Duration = Duration::from_secs(5);
 
 /// The last that a program says is enough to know why it failed.
 const TAIL_BYTES: usize = 8 << 10;
+
+/// A command that runs `program`, ends with us, and knows none of our secrets.
+pub(crate) fn command(program: &Path) -> std::process::Command {
+    // A test of this crate is not this program.
+    let mut command = if cfg!(test) {
+        std::process::Command::new(program)
+    } else {
+        let mut command = std::process::Command::new(OWN);
+        command.args([BECOME, "--parent", &std::process::id().to_string(), "--"]).arg(program);
+        command
+    };
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Whether a variable may hold a key or a password.
+fn is_secret(name: &OsStr) -> bool {
+    let is_of_store = |name: &str| ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|mark| name.starts_with(mark));
+    name.to_str().is_none_or(|name| is_of_store(name) || matches!(name, "DATABASE_URL" | "PGPASSWORD"))
+}
+
+/// Becomes another program that ends with its parent.
+///
+/// # Errors
+/// When it cannot be started, or the parent is gone already.
+pub(crate) fn become_program(args: &BecomeArgs) -> Result<Outcome, Error> {
+    let failed = |source| Error::Start { path: args.program.clone().into(), source };
+    set_parent_process_death_signal(Some(Signal::TERM)).map_err(|error| failed(error.into()))?;
+    if parent_id() != args.parent {
+        return Err(failed(std::io::Error::other("the run that it is for has ended")));
+    }
+    Err(failed(std::process::Command::new(&args.program).args(&args.arguments).exec()))
+}
+
+/// The program that a command of ours is for.
+fn program(command: &std::process::Command) -> &Path {
+    let named = (command.get_program() == OWN).then(|| command.get_args().nth(4)).flatten();
+    Path::new(named.unwrap_or(command.get_program()))
+}
 
 /// A running program.
 #[derive(Debug)]
@@ -39,7 +97,7 @@ impl Child {
     /// # Errors
     /// When it cannot be started.
     pub(crate) fn start(mut command: std::process::Command) -> Result<Child, Error> {
-        let path = Path::new(command.get_program()).to_owned();
+        let path = program(&command).to_owned();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         command.stderr(Stdio::piped());
         let mut command = Command::from(command);
@@ -81,17 +139,6 @@ impl Child {
         Error::Pipe { name: self.name.clone(), source: std::io::ErrorKind::NotConnected.into() }
     }
 
-    /// Its process id, while it runs.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.process.id()
-    }
-
-    /// Ends it now.
-    pub(crate) async fn kill(&mut self) {
-        // One that is gone already needs no killing.
-        let _ = self.process.kill().await;
-    }
-
     /// Waits for its end.
     ///
     /// # Errors
@@ -102,6 +149,17 @@ impl Child {
         // A collector that failed has collected nothing.
         let stderr = (&mut self.messages).await.unwrap_or_default();
         Ok(Ended { name: self.name.clone(), status, stderr })
+    }
+
+    /// Ends it, and lets it end what it has started itself: one that is killed cannot.
+    pub(crate) async fn end(&mut self) {
+        let id = self.process.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        if let Some(id) = id {
+            // One that has ended meanwhile is still known by its number, since nobody has waited for it.
+            let _ = kill_process(id, Signal::TERM);
+        }
+        // One that does not end is killed when this is dropped.
+        let _ = tokio::time::timeout(END_LIMIT, self.process.wait()).await;
     }
 }
 
@@ -133,4 +191,24 @@ async fn tail(mut reader: impl AsyncRead + Unpin) -> String {
     }
     let start = kept.len().saturating_sub(TAIL_BYTES);
     String::from_utf8_lossy(kept.get(start..).unwrap_or_default()).trim().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsStr;
+
+    use super::is_secret;
+
+    #[test]
+    fn what_may_hold_a_secret_is_not_inherited() {
+        for name in
+            ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GOOGLE_SERVICE_ACCOUNT_KEY", "AZURE_STORAGE_KEY"]
+        {
+            assert!(is_secret(OsStr::new(name)), "{name}");
+        }
+        assert!(is_secret(OsStr::new("DATABASE_URL")) && is_secret(OsStr::new("PGPASSWORD")));
+        for name in ["PATH", "PGPASSFILE", "LC_ALL", "TMPDIR"] {
+            assert!(!is_secret(OsStr::new(name)), "{name}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ pub use self::keep::{
 };
 pub use self::make::{BaseArgs, CreateArgs, DumpLayout};
 pub use self::read::{CatArgs, ListArgs, RestoreArgs, ShowArgs, VerifyArgs};
-pub use self::shared::{ConnectArgs, IdArg, IdentityArgs, SealArgs, SeriesArgs, StoreArgs};
+pub use self::shared::{BecomeArgs, ConnectArgs, IdArg, IdentityArgs, SealArgs, SeriesArgs, StoreArgs};
 pub use self::wal::{WalCheckArgs, WalFetchArgs, WalPushArgs, WalReceiveArgs};
 
 const EXAMPLES: &str = "\
@@ -89,6 +89,9 @@ pub enum Command {
     Doctor(Box<DoctorArgs>),
     /// Remove what killed runs have left in the store
     Gc(GcArgs),
+    /// Become another program, which ends with its parent; for this program itself
+    #[command(hide = true)]
+    Become(BecomeArgs),
 }
 
 impl Command {
@@ -111,7 +114,7 @@ impl Command {
             Command::Rto(args) => &args.report,
             Command::Doctor(args) => &args.report,
             Command::Gc(args) => &args.report,
-            Command::Cat(_) | Command::WalPush(_) | Command::WalFetch(_) => return None,
+            Command::Cat(_) | Command::WalPush(_) | Command::WalFetch(_) | Command::Become(_) => return None,
         };
         Some(report.format())
     }
@@ -125,7 +128,8 @@ impl Tool for Cli {
     /// PostgreSQL reads the end of `wal-fetch` by a table of its own.
     fn code(ending: Ending, arguments: &[OsString]) -> u8 {
         let command = Cli::command();
-        let commands: Vec<_> = command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
+        let commands: Vec<_> =
+            command.get_subcommands().map(|command| command.get_name().to_owned()).collect();
         ending::code(ending, arguments, &commands)
     }
 
@@ -149,7 +153,8 @@ impl Tool for Cli {
             | Command::Hold(_)
             | Command::Release(_)
             | Command::Doctor(_)
-            | Command::Gc(_) => ClosedOutput::Discard,
+            | Command::Gc(_)
+            | Command::Become(_) => ClosedOutput::Discard,
         }
     }
 }

@@ -7,7 +7,6 @@
 mod parts;
 mod plan;
 mod report;
-mod spool;
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,8 +14,8 @@ use std::time::Duration;
 use release_common::{Context, Outcome, fault};
 
 use self::parts::Parts;
-pub(crate) use self::plan::new_id;
 use self::plan::Plan;
+pub(crate) use self::plan::new_id;
 use crate::cli::CreateArgs;
 use crate::error::Error;
 use crate::lease::{self, Lease};
@@ -30,6 +29,9 @@ use crate::{document, holds, opened};
 /// How long the lease of a killed run guards what nobody will finish.
 const LEASE: Duration = Duration::from_secs(15 * 60);
 
+/// How long a run that was asked to stop tries to give its lease back.
+const FAREWELL: Duration = Duration::from_secs(3);
+
 /// Makes a backup.
 ///
 /// # Errors
@@ -38,13 +40,17 @@ pub(crate) fn run(args: &CreateArgs, context: &mut Context) -> Result<Outcome, E
     crate::runtime()?.block_on(async {
         let mut stop = Stop::new(&context.shutdown);
         let plan = stop.clone().unless(Plan::make(args, &stop, context)).await?;
+        fault::point("planned");
         if args.dry_run {
             return report::planned(args, &plan, context);
         }
         let store = stop.unless(opened::store_for_writing(&args.store, context)).await?;
+        fault::point("claimed");
         match leased(args, &plan, &store, &mut stop, context).await {
             Ok(manifest) => report::made(args, &manifest, &store, context),
             Err(error) => {
+                // A signal to the whole process group ends the programs too, and looks like their failure.
+                let error = stop.requested().map_or(error, Error::Stopped);
                 if matches!(error, Error::Stopped(_)) {
                     context.console.note("no backup was made; `pg-backup gc` removes what was stored of it");
                 }
@@ -64,12 +70,20 @@ async fn leased(
     context: &Context,
 ) -> Result<Manifest, Error> {
     let (cluster, name) = (plan.series.cluster(), format!("create-{}", plan.id));
-    let mut lease = lease::acquire(store, cluster, &name, context.clock.now(), LEASE).await?;
+    let acquired = lease::acquire(store, cluster, &name, context.clock.now(), LEASE);
+    let mut lease = stop.unless(acquired).await?;
+    fault::point("leased");
     let made = tokio::select! {
         made = make(args, plan, store, stop, context) => made,
         never = renew(&mut lease, store, context) => match never {},
     };
-    if let Err(error) = lease.release(store).await {
+    let released = lease.release(store);
+    // Who was asked to stop has no time for a store that does not answer.
+    let released = match stop.requested() {
+        Some(_) => tokio::time::timeout(FAREWELL, released).await.unwrap_or(Ok(())),
+        None => released.await,
+    };
+    if let Err(error) = released {
         context
             .console
             .warn(format_args!("{name}: the lease could not be given back, and ends by itself: {error}"));
@@ -96,7 +110,7 @@ async fn make(
     context: &Context,
 ) -> Result<Manifest, Error> {
     let started_at = context.clock.now();
-    let server = Server::connect(plan.database.clone()).await?;
+    let server = stop.unless(Server::connect(plan.database.clone())).await?;
     let mut snapshot = stop.unless(Snapshot::take(server, &plan.facts, args.lock_timeout.0)).await?;
     fault::point("snapshot");
     let parts = Parts { args, plan, store, snapshot: &snapshot.id.clone(), context };
@@ -124,6 +138,7 @@ async fn make(
         let hold =
             holds::from_now(&plan.id, name, context.clock.now(), None, Some("placed when it was made"));
         holds::write(store, &plan.series, &hold).await?;
+        fault::point("held");
     }
     commit(store, plan, &manifest).await?;
     Ok(manifest)

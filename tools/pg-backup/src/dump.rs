@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use release_postgres::Database;
 
-use crate::child::Child;
+use crate::child::{self, Child};
 use crate::error::Error;
 use crate::programs::Programs;
 use crate::server::{self, Client};
@@ -84,14 +84,14 @@ impl Dumper<'_> {
     /// # Errors
     /// When it cannot be started.
     pub(crate) fn contents(&self) -> Result<Child, Error> {
-        let mut command = std::process::Command::new(self.programs.path("pg_restore"));
+        let mut command = child::command(&self.programs.path("pg_restore"));
         command.arg("--list").stdin(Stdio::piped()).stdout(Stdio::piped());
         Child::start(command)
     }
 }
 
 /// A database's name where a connection string may stand too.
-fn connection_name(database: &str) -> String {
+pub(crate) fn connection_name(database: &str) -> String {
     let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
     format!("dbname='{quoted}'")
 }

@@ -55,6 +55,13 @@ impl BackupId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// When it was begun.
+    pub fn time(&self) -> Option<Timestamp> {
+        let (time, _) = self.0.split_once('-')?;
+        let time = jiff::civil::DateTime::strptime(TIME_FORMAT, time).ok()?;
+        jiff::tz::TimeZone::UTC.to_timestamp(time).ok()
+    }
 }
 
 impl FromStr for BackupId {
@@ -285,6 +292,7 @@ mod tests {
         let now: Timestamp = "2026-11-23T10:40:46.9Z".parse().unwrap();
         let id = BackupId::new(now, [0, 1, 2, 3, 0xfc, 0xfd, 0xfe, 0xff]);
         assert_eq!(id.to_string(), "20261123T104046Z-00010203fcfdfeff");
+        assert_eq!(id.time(), "2026-11-23T10:40:46Z".parse().ok());
         assert_eq!(id.to_string().parse::<BackupId>(), Ok(id));
     }
 

@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{self, DocumentError, FORMAT, hex};
 use crate::error::Error;
-use crate::layout::{self, Name};
+use crate::layout::{self, BackupId, Name};
 use crate::store::{Created, Store, Version, Written};
 
 /// Tells one holding of a lease from all others, also of the same process id in a container made anew.
@@ -121,20 +121,42 @@ pub(crate) async fn acquire(
     }
 }
 
-/// The leases of a cluster that can be read, whether they are live or not, and how many cannot.
+/// A lease as it lies in the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    /// Its name.
+    pub(crate) name: String,
+    /// What it says; none when it cannot be read.
+    pub(crate) document: Option<LeaseDocument>,
+}
+
+impl Found {
+    /// Whether its holder may still be at work, as far as anybody can know.
+    pub(crate) fn may_be_live(&self, now: Timestamp) -> bool {
+        self.document.as_ref().is_none_or(|document| document.is_live(now))
+    }
+
+    /// The backup that it is for: the name ends with its id.
+    pub(crate) fn backup(&self) -> Option<BackupId> {
+        let (_, id) = self.name.split_once('-')?;
+        id.parse().ok()
+    }
+}
+
+/// The leases of a cluster, whether they are live or not.
 ///
 /// # Errors
 /// When the store fails.
-pub(crate) async fn all(store: &Store, cluster: &Name) -> Result<(Vec<LeaseDocument>, usize), Error> {
-    let (mut found, mut unreadable) = (Vec::new(), 0);
+pub(crate) async fn all(store: &Store, cluster: &Name) -> Result<Vec<Found>, Error> {
+    let mut found = Vec::new();
     for object in store.list(&layout::leases(cluster)).await? {
+        let Some(name) = object.key.filename().and_then(|file| file.strip_suffix(".json")) else { continue };
+        // One that is given back just now is none.
         let Some(bytes) = store.read(&object.key).await? else { continue };
-        match document::decode::<LeaseDocument>(&bytes) {
-            Ok((lease, _)) => found.push(lease),
-            Err(_) => unreadable += 1,
-        }
+        let document = document::decode::<LeaseDocument>(&bytes).ok().map(|(document, _)| document);
+        found.push(Found { name: name.to_owned(), document });
     }
-    Ok((found, unreadable))
+    Ok(found)
 }
 
 impl Lease {
@@ -270,8 +292,8 @@ mod tests {
             let renewed = first.renew(&store, at(61), TTL).await;
             assert!(matches!(renewed, Err(Error::Busy { .. })), "{renewed:?}");
             first.release(&store).await.unwrap();
-            let (leases, _) = all(&store, &cluster()).await.unwrap();
-            assert_eq!(leases, [second.document], "what is another's is not given back");
+            let found = all(&store, &cluster()).await.unwrap();
+            assert_eq!(found[0].document, Some(second.document), "what is another's is not given back");
         });
     }
 
@@ -292,9 +314,9 @@ mod tests {
         check(|store| async move {
             let key = layout::lease(&cluster(), "create");
             store.replace(&key, &b"rubbish"[..]).await.unwrap();
-            assert_eq!(all(&store, &cluster()).await.unwrap(), (Vec::new(), 1));
+            assert!(all(&store, &cluster()).await.unwrap()[0].may_be_live(at(0)));
             acquire(&store, &cluster(), "create", at(0), TTL).await.unwrap();
-            assert_eq!(all(&store, &cluster()).await.unwrap().1, 0);
+            assert!(!all(&store, &cluster()).await.unwrap()[0].may_be_live(at(60)));
         });
     }
 }

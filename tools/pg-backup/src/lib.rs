@@ -23,17 +23,30 @@ pub mod wal_name;
 pub mod wal_record;
 
 mod answer;
+mod archive;
 mod child;
+mod deletion;
 mod dump;
 mod guard;
+mod garbage;
+mod globals;
 mod lease;
+mod new_database;
+mod newest;
+mod objective;
 mod opened;
+mod privacy;
+mod probe;
 mod programs;
 mod progress;
 mod proof;
+mod retention;
+mod schema;
+mod scratch;
 mod seal;
 mod server;
 mod snapshot;
+mod spool;
 mod stop;
 mod tables;
 mod unseal;
@@ -70,8 +83,11 @@ pub use crate::error::Error;
 /// Everything that [`Error`] lists; `Error::exit` maps it to the house table.
 pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
     let format = cli.command.format();
+    privacy::keep();
     let result = dispatch(&cli.command, context);
-    if let (Err(error), Some(Format::Json)) = (&result, format) {
+    if let (Err(error), Some(Format::Json)) = (&result, format)
+        && !matches!(error, Error::Inconclusive { .. })
+    {
         // A reader that is gone misses nothing: the error itself goes to stderr.
         let _ = answer::failure(context, error);
     }
@@ -102,6 +118,7 @@ fn dispatch(command: &Command, context: &mut Context) -> Result<Outcome, Error> 
         Command::Rto(args) => rto::run(args, context),
         Command::Doctor(args) => doctor::run(args, context),
         Command::Gc(args) => gc::run(args, context),
+        Command::Become(args) => child::become_program(args),
     }
 }
 

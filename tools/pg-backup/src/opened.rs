@@ -176,7 +176,14 @@ pub(crate) async fn backup(store: &Store, series: &Series, id: &BackupId) -> Res
 }
 
 /// What a manifest says, whatever else is known of the backup.
-async fn committed(store: &Store, series: &Series, id: &BackupId) -> Result<Option<Backup>, Error> {
+///
+/// # Errors
+/// When the store fails, or the manifest cannot be believed.
+pub(crate) async fn committed(
+    store: &Store,
+    series: &Series,
+    id: &BackupId,
+) -> Result<Option<Backup>, Error> {
     let Some(bytes) = store.read(&series.manifest(id)).await? else { return Ok(None) };
     let unusable = |source| Error::Manifest { id: id.to_string(), source };
     let (manifest, manifest_sha256) = Manifest::decode(&bytes).map_err(unusable)?;

@@ -9,6 +9,7 @@ use crate::error::Error;
 use crate::evidence::{Evidence, Level, Verdict};
 use crate::layout::{BackupId, Series};
 use crate::opened::Backup;
+use crate::retention::Standing;
 use crate::store::Store;
 
 /// Documents read at one time.
@@ -30,15 +31,26 @@ impl Proof {
         self.evidence.iter().rev().find(proves)
     }
 
-    /// In one word: `restored`, `decoded`, `read`, `unproven` or `BAD`. The newest verdict counts, unless it could not
-    /// tell.
-    pub(crate) fn word(&self, backup: &Backup) -> &'static str {
-        let told = self.evidence.iter().rev().find(|evidence| evidence.verdict != Verdict::Inconclusive);
-        if told.is_some_and(|evidence| evidence.verdict == Verdict::Bad) {
-            return "BAD";
+    /// Whether it counts. The last word decides: a whole restore does until a later verification finds damage, at
+    /// whatever level; then only another whole restore makes it count again.
+    pub(crate) fn standing(&self, backup: &Backup) -> Standing {
+        let good = self.restored(backup).map(|evidence| evidence.finished_at);
+        let is_bad = |evidence: &&Evidence| evidence.verdict == Verdict::Bad;
+        let bad = self.evidence.iter().filter(is_bad).map(|evidence| evidence.finished_at).max();
+        match (good, bad) {
+            (Some(good), Some(bad)) if bad >= good => Standing::Bad,
+            (Some(_), _) => Standing::Verified,
+            (None, Some(_)) => Standing::Bad,
+            (None, None) => Standing::Unproven,
         }
-        if self.restored(backup).is_some() {
-            return "restored";
+    }
+
+    /// In one word: `restored`, `decoded`, `read`, `unproven` or `BAD`.
+    pub(crate) fn word(&self, backup: &Backup) -> &'static str {
+        match self.standing(backup) {
+            Standing::Bad => return "BAD",
+            Standing::Verified => return "restored",
+            Standing::Unproven => {}
         }
         match self
             .evidence
@@ -73,23 +85,36 @@ pub(crate) async fn of_all(
     series: &Series,
     backups: &[Backup],
 ) -> Result<BTreeMap<BackupId, Proof>, Error> {
-    let mut keys: BTreeMap<String, Vec<Path>> = BTreeMap::new();
-    for object in store.list(&series.all_evidence()).await? {
-        let parts: Vec<_> = object.key.parts().map(|part| part.as_ref().to_owned()).collect();
-        if let Some(id) = parts.len().checked_sub(2).and_then(|index| parts.get(index)) {
-            keys.entry(id.clone()).or_default().push(object.key);
-        }
-    }
-    let mut proofs = BTreeMap::new();
-    for backup in backups {
-        let own = keys.remove(backup.manifest.id.as_str()).unwrap_or_default();
-        proofs.insert(backup.manifest.id.clone(), read(store, own, backup).await?);
-    }
-    Ok(proofs)
+    let keys = places(store, series).await?;
+    let one = |backup: &Backup| {
+        let (id, own) =
+            (backup.manifest.id.clone(), keys.get(&backup.manifest.id).cloned().unwrap_or_default());
+        let backup = backup.clone();
+        async move { Ok::<_, Error>((id, read(store, own, &backup).await?)) }
+    };
+    stream::iter(backups).map(one).buffered(AT_ONCE).try_collect().await
 }
 
-/// Keys sort by the time at which the verification ended.
-async fn read(store: &Store, mut keys: Vec<Path>, backup: &Backup) -> Result<Proof, Error> {
+/// Where the evidence about each backup lies: one listing.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn places(store: &Store, series: &Series) -> Result<BTreeMap<BackupId, Vec<Path>>, Error> {
+    let mut found: BTreeMap<BackupId, Vec<Path>> = BTreeMap::new();
+    for object in store.list(&series.all_evidence()).await? {
+        let parts: Vec<_> = object.key.parts().collect();
+        let Some([id, _]) = parts.last_chunk() else { continue };
+        let Ok(id) = id.as_ref().parse() else { continue };
+        found.entry(id).or_default().push(object.key);
+    }
+    Ok(found)
+}
+
+/// The evidence in these places, which sort by the time at which the verification ended.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) async fn read(store: &Store, mut keys: Vec<Path>, backup: &Backup) -> Result<Proof, Error> {
     keys.sort();
     let one = |key: Path| async move {
         let bytes = store.read(&key).await?;
@@ -111,4 +136,42 @@ async fn read(store: &Store, mut keys: Vec<Path>, backup: &Backup) -> Result<Pro
         }
     }
     Ok(proof)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Proof;
+    use crate::evidence::tests::sample;
+    use crate::evidence::{Evidence, Level, Verdict};
+    use crate::opened::Backup;
+    use crate::retention::Standing;
+
+    /// Evidence of so many minutes after the first.
+    fn evidence(minute: i64, level: Level, verdict: Verdict) -> Evidence {
+        let mut evidence = sample();
+        evidence.finished_at += jiff::SignedDuration::from_mins(minute);
+        (evidence.level, evidence.verdict) = (level, verdict);
+        evidence
+    }
+
+    fn check(evidence: Vec<Evidence>, expected: Standing) {
+        let manifest = crate::manifest::tests::sample();
+        let manifest_sha256 = manifest.encode().unwrap().1;
+        let proof = Proof { evidence, rejected: Vec::new() };
+        assert_eq!(proof.standing(&Backup { manifest, manifest_sha256 }), expected, "{proof:?}");
+    }
+
+    #[test]
+    fn the_last_word_counts() {
+        let good = |minute| evidence(minute, Level::Restore, Verdict::Good);
+        let bad = |minute| evidence(minute, Level::Checksum, Verdict::Bad);
+        check(vec![], Standing::Unproven);
+        check(vec![good(0)], Standing::Verified);
+        check(vec![good(0), bad(1)], Standing::Bad);
+        check(vec![bad(0), good(1)], Standing::Verified);
+        check(vec![good(1), bad(1)], Standing::Bad);
+        check(vec![bad(0), evidence(1, Level::Checksum, Verdict::Good)], Standing::Bad);
+        check(vec![good(0), evidence(1, Level::Restore, Verdict::Inconclusive)], Standing::Verified);
+        check(vec![evidence(0, Level::Decode, Verdict::Good)], Standing::Unproven);
+    }
 }

@@ -67,7 +67,11 @@ impl WalState {
 ///
 /// # Errors
 /// When there is none, or several and none is named.
-pub(crate) async fn place(store: &Store, cluster: Option<&Name>, system_id: Option<&str>) -> Result<WalPlace, Error> {
+pub(crate) async fn place(
+    store: &Store,
+    cluster: Option<&Name>,
+    system_id: Option<&str>,
+) -> Result<WalPlace, Error> {
     let cluster = opened::cluster(store, cluster).await?;
     if let Some(system_id) = system_id {
         return Ok(WalPlace { cluster, system_id: system_id.to_owned() });
@@ -81,7 +85,11 @@ pub(crate) async fn place(store: &Store, cluster: Option<&Name>, system_id: Opti
             "set archive_command to `pg-backup wal-push %p`, or run `pg-backup wal-receive`",
         )),
         (Some(last), others) => Err(refuse(
-            format!("{}: holds WAL of several clusters of {cluster}: {}, {last}", store.shown(), others.join(", ")),
+            format!(
+                "{}: holds WAL of several clusters of {cluster}: {}, {last}",
+                store.shown(),
+                others.join(", ")
+            ),
             "name the cluster's system identifier with --system-id",
         )),
     }
@@ -91,7 +99,11 @@ pub(crate) async fn place(store: &Store, cluster: Option<&Name>, system_id: Opti
 ///
 /// # Errors
 /// When the store fails, or the document cannot be believed.
-pub(crate) async fn record(store: &Store, place: &WalPlace, name: &WalName) -> Result<Option<WalRecord>, Error> {
+pub(crate) async fn record(
+    store: &Store,
+    place: &WalPlace,
+    name: &WalName,
+) -> Result<Option<WalRecord>, Error> {
     let key = place.record(name);
     let Some(bytes) = store.read(&key).await? else { return Ok(None) };
     let unusable = |source| Error::Manifest { id: key.to_string(), source };
@@ -131,7 +143,11 @@ pub(crate) async fn stored(store: &Store, place: &WalPlace) -> Result<Stored, Er
 ///
 /// # Errors
 /// When the store fails, or a document cannot be believed.
-pub(crate) async fn wal_state(store: &Store, cluster: &Name, system_id: Option<&str>) -> Result<WalState, Error> {
+pub(crate) async fn wal_state(
+    store: &Store,
+    cluster: &Name,
+    system_id: Option<&str>,
+) -> Result<WalState, Error> {
     let place = place(store, Some(cluster), system_id).await?;
     let stored = stored(store, &place).await?;
     let bases = opened::backups(store, &Series::Bases { cluster: cluster.clone() }).await?;

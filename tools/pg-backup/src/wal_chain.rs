@@ -98,7 +98,8 @@ impl Archive {
         let own = Leg { timeline: wanted.timeline, first: 0, last: u64::MAX };
         let goes_on_elsewhere = self.histories.keys().any(|target| {
             let legs = self.legs(*target);
-            let is_passed = |leg: &Leg| leg.timeline == wanted.timeline && number < leg.last && leg.last < u64::MAX;
+            let is_passed =
+                |leg: &Leg| leg.timeline == wanted.timeline && number < leg.last && leg.last < u64::MAX;
             legs.iter().any(is_passed) && self.goes_on_after(&legs, number)
         });
         !self.goes_on_after(&[own], number) && !goes_on_elsewhere
@@ -201,7 +202,9 @@ mod tests {
     #[test]
     fn an_absent_segment_is_the_end_only_if_nothing_comes_after_it() {
         let stored = archive("1:2 1:3 1:5 2:7 2:8", &[(2, 1, 7)]);
-        for (wanted, is_end) in [("1:4", false), ("1:6", false), ("2:9", true), ("2:6", false), ("1:7", true), ("3:1", true)] {
+        for (wanted, is_end) in
+            [("1:4", false), ("1:6", false), ("2:9", true), ("2:6", false), ("1:7", true), ("3:1", true)]
+        {
             assert_eq!(stored.is_end(segment(wanted)), is_end, "{wanted}");
         }
     }

@@ -51,7 +51,11 @@ async fn newest(store: &Store, state: &WalState) -> Result<Option<Timestamp>, Er
 }
 
 /// Reads everything; what is wrong with which file.
-async fn read(store: &Store, state: &WalState, identities: &Identities) -> Result<Vec<(WalName, String)>, Error> {
+async fn read(
+    store: &Store,
+    state: &WalState,
+    identities: &Identities,
+) -> Result<Vec<(WalName, String)>, Error> {
     let fetcher = Fetcher { store, place: &state.stored.place, identities };
     let check = |name: WalName| {
         let fetcher = &fetcher;

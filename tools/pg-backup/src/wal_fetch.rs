@@ -43,7 +43,8 @@ pub(crate) fn run(args: &WalFetchArgs, context: &mut Context) -> Result<Outcome,
         let identities = Identities::read(&args.identity.identity)?;
         let store = opened::store(&args.store)?;
         stop.unless(async {
-            let place = wal_archive::place(&store, args.store.cluster.as_ref(), args.system_id.as_deref()).await?;
+            let place =
+                wal_archive::place(&store, args.store.cluster.as_ref(), args.system_id.as_deref()).await?;
             let fetcher = Fetcher { store: &store, place: &place, identities: &identities };
             let is_found = match &spool {
                 Some(spool) => spool.fetch(&fetcher, &name, &args.path, args.prefetch).await?,
@@ -82,7 +83,9 @@ impl Fetcher<'_> {
         let stored = wal_archive::stored(self.store, self.place).await?;
         if stored.names.is_empty() {
             let (cluster, system_id) = (&self.place.cluster, &self.place.system_id);
-            return Err(self.uncertain(format!("{}: holds no WAL of {cluster}, {system_id}", self.store.shown())));
+            return Err(
+                self.uncertain(format!("{}: holds no WAL of {cluster}, {system_id}", self.store.shown()))
+            );
         }
         if stored.names.contains(name) {
             // It came between the two questions.
@@ -123,7 +126,11 @@ impl Fetcher<'_> {
         }
         fault::point("fetched");
         let renamed = std::fs::rename(&temporary, path);
-        renamed.map_err(|source| Error::File { path: path.to_owned(), doing: "putting it in its place", source })
+        renamed.map_err(|source| Error::File {
+            path: path.to_owned(),
+            doing: "putting it in its place",
+            source,
+        })
     }
 
     /// Reads a file to its end and forgets it.

@@ -54,7 +54,8 @@ mod tests {
     #[test]
     fn ancestors_are_read_oldest_first() {
         let text = "1\t0/5000148\tbefore 2026-11-24 12:00:00+00\n\n# said by hand\n2\t0/70000A0\tno recovery target specified\n";
-        let expected = [Switch { timeline: 1, lsn: Lsn(0x500_0148) }, Switch { timeline: 2, lsn: Lsn(0x700_00a0) }];
+        let expected =
+            [Switch { timeline: 1, lsn: Lsn(0x500_0148) }, Switch { timeline: 2, lsn: Lsn(0x700_00a0) }];
         assert_eq!(parse(text).as_deref(), Ok(expected.as_slice()));
         assert_eq!(parse("").as_deref(), Ok([].as_slice()));
     }

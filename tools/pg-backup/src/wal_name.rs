@@ -158,7 +158,9 @@ impl WalName {
     /// The timeline that it belongs to.
     pub const fn timeline(&self) -> u32 {
         match self {
-            WalName::Segment(segment) | WalName::Partial(segment) | WalName::Label(segment, _) => segment.timeline,
+            WalName::Segment(segment) | WalName::Partial(segment) | WalName::Label(segment, _) => {
+                segment.timeline
+            }
             WalName::History(timeline) => *timeline,
         }
     }
@@ -236,8 +238,8 @@ mod tests {
     }
 
     fn names() -> impl Strategy<Value = WalName> {
-        let segment = any::<(u32, u32, u32)>()
-            .prop_map(|(timeline, log, part)| Segment { timeline, log, part });
+        let segment =
+            any::<(u32, u32, u32)>().prop_map(|(timeline, log, part)| Segment { timeline, log, part });
         (segment, any::<u32>(), 0..4).prop_map(|(segment, number, kind)| match kind {
             0 => WalName::Segment(segment),
             1 => WalName::Partial(segment),

@@ -16,8 +16,8 @@ use std::path::Path;
 use jiff::Timestamp;
 use release_common::{Console, Context, Outcome, fault};
 
-pub(crate) use self::source::plain_sha256;
 use self::source::Source;
+pub(crate) use self::source::plain_sha256;
 use crate::cli::WalPushArgs;
 use crate::document::FORMAT;
 use crate::error::Error;
@@ -95,7 +95,13 @@ impl Pusher<'_> {
     }
 
     /// The one moment at which the file begins to exist.
-    async fn commit(&self, path: &Path, place: &WalPlace, source: &Source, record: &WalRecord) -> Result<(), Error> {
+    async fn commit(
+        &self,
+        path: &Path,
+        place: &WalPlace,
+        source: &Source,
+        record: &WalRecord,
+    ) -> Result<(), Error> {
         let bytes = record.encode().map_err(Error::Json)?;
         if self.store.create(&place.record(&record.name), bytes).await? == Created::New {
             fault::point("wal.recorded");
@@ -110,11 +116,13 @@ impl Pusher<'_> {
     }
 
     fn place(&self, source: &Source) -> Result<WalPlace, Error> {
-        let own = || source.system_id.parse().map_err(|error: crate::layout::NameError| Error::Refused {
-            what: error.to_string(),
-            reason: "system_id",
-            hint: String::new(),
-        });
+        let own = || {
+            source.system_id.parse().map_err(|error: crate::layout::NameError| Error::Refused {
+                what: error.to_string(),
+                reason: "system_id",
+                hint: String::new(),
+            })
+        };
         let cluster = self.cluster.cloned().map_or_else(own, Ok)?;
         Ok(WalPlace { cluster, system_id: source.system_id.clone() })
     }
@@ -150,7 +158,8 @@ impl Pusher<'_> {
         }
         // Rare, so that a listing may be afforded: nothing older means that archiving begins here.
         let stored = wal_archive::stored(self.store, place).await?;
-        let is_older = |name: &WalName| name.segment().is_some_and(|other| Some(other) < source.name.segment());
+        let is_older =
+            |name: &WalName| name.segment().is_some_and(|other| Some(other) < source.name.segment());
         if stored.names.iter().any(|name| name.timeline() == source.name.timeline() && is_older(name)) {
             self.console.warn(format_args!(
                 "{}: {previous} is not there, and no restore goes past it; make a new base backup by `pg-backup base`",
@@ -164,7 +173,8 @@ impl Pusher<'_> {
         let file = source::open(path)?;
         let name = self.sealing.name(&format!("{}.{}", source.name, random()?));
         let key = place.object(&source.name, &name);
-        let sealed = seal::seal(self.store, &key, file, self.sealing, &Meter::default(), async || Ok(())).await?;
+        let sealed =
+            seal::seal(self.store, &key, file, self.sealing, &Meter::default(), async || Ok(())).await?;
         let Sealed { bytes, sha256, plain_bytes, plain_sha256 } = sealed;
         if plain_bytes != source.bytes {
             return Err(Error::Source { reason: format!("{}: changed while it was read", path.display()) });

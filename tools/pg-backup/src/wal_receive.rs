@@ -15,7 +15,6 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use release_common::{Context, Outcome, fault};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use self::facts::Facts;
@@ -66,7 +65,7 @@ pub(crate) fn run(args: &WalReceiveArgs, context: &mut Context) -> Result<Outcom
             false => None,
         };
         let end = receiver.follow(&mut child, goal.map(|goal| goal.number), &mut stop).await;
-        end_child(&mut child).await;
+        child.end().await;
         let end = match end {
             Ok(()) => receiver.push_whole().await,
             Err(error) => Err(error),
@@ -91,16 +90,6 @@ fn start(args: &WalReceiveArgs, server: &Server, programs: &Programs) -> Result<
     client.command = guarded(client.command, Last::Terminate);
     client.command.stdin(Stdio::null()).stdout(Stdio::null());
     client.start()
-}
-
-/// It ends the segment that it writes with a flush, if it is asked.
-async fn end_child(child: &mut Child) {
-    let pid = child.pid().and_then(|pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-    // One that is gone takes no signal.
-    let _ = pid.map(|pid| kill_process(pid, Signal::TERM));
-    if tokio::time::timeout(Duration::from_secs(10), child.wait()).await.is_err() {
-        child.kill().await;
-    }
 }
 
 struct Receiver<'a> {

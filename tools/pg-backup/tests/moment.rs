@@ -17,7 +17,8 @@ fn undo(yard: &Yard, base_flags: &[&str], restore_flags: &[&str]) {
 
     let target = DataFolder::make().unwrap();
     let pgdata = target.data().display().to_string();
-    let arguments = [&["restore", "--at", &before, "--pgdata", &pgdata, "--format", "json"], restore_flags].concat();
+    let arguments =
+        [&["restore", "--at", &before, "--pgdata", &pgdata, "--format", "json"], restore_flags].concat();
     let summary = yard.run(&arguments).expect(0).summary();
     assert_eq!((summary["result"].as_str(), summary["base"].as_str()), (Some("good"), Some(base.as_str())));
 

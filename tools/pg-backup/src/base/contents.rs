@@ -95,7 +95,8 @@ fn read(source: &mut impl Read) -> io::Result<Contents> {
     }
     let label = label.ok_or_else(|| wrong("it holds no backup_label"))?;
     let manifest = manifest.ok_or_else(|| wrong("it holds no backup_manifest, so that it was cut short"))?;
-    let (start, timeline) = start(&String::from_utf8_lossy(&label)).ok_or_else(|| wrong("its backup_label tells no start"))?;
+    let (start, timeline) =
+        start(&String::from_utf8_lossy(&label)).ok_or_else(|| wrong("its backup_label tells no start"))?;
     let stop = stop(&manifest).ok_or_else(|| wrong("its backup_manifest tells no end"))?;
     Ok(Contents { timeline, start, stop, manifest })
 }

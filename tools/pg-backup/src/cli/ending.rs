@@ -23,9 +23,9 @@ pub(super) fn code(ending: Ending, arguments: &[OsString], commands: &[String]) 
 /// Whether the first word that could be a command is `wal-fetch`: the arguments may be ones that cannot be parsed.
 fn is_fetch(arguments: &[OsString], commands: &[String]) -> bool {
     let words = arguments.iter().skip(1).filter_map(|argument| argument.to_str());
-    let command = words.into_iter().find(|word| {
-        word.starts_with(PREFIX) || commands.iter().any(|command| command == word)
-    });
+    let command = words
+        .into_iter()
+        .find(|word| word.starts_with(PREFIX) || commands.iter().any(|command| command == word));
     command.is_some_and(|word| word.starts_with(PREFIX) && !HOUSE.contains(&word))
 }
 
@@ -85,7 +85,12 @@ mod tests {
 
     #[test]
     fn other_commands_follow_the_house_table() {
-        for line in ["pg-backup", "pg-backup wal-push wal-fetch", "pg-backup show wal-fetch", "pg-backup -v wal-check"] {
+        for line in [
+            "pg-backup",
+            "pg-backup wal-push wal-fetch",
+            "pg-backup show wal-fetch",
+            "pg-backup -v wal-check",
+        ] {
             assert_eq!(codes(line), [0, 1, 2, 3, 75, 130, 143, 101], "{line}");
         }
     }

@@ -48,6 +48,9 @@ pub struct RetainPlanArgs {
     /// Delete nothing younger than this: it may still be under way
     #[arg(long, value_name = "TIME", default_value = "24h")]
     pub grace: Span,
+    /// Time zone whose days, weeks and months are meant, such as Europe/Berlin
+    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    pub zone: String,
     /// Allow a plan that deletes more than half
     #[arg(long)]
     pub allow_large: bool,

@@ -1,5 +1,6 @@
 //! Flags that several commands share, and which backup a command is about.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::str::FromStr;
 
@@ -72,6 +73,20 @@ pub struct IdentityArgs {
     /// File with the secret key of age that decrypts
     #[arg(long, value_name = "FILE", env = "PG_BACKUP_IDENTITY")]
     pub identity: Vec<PathBuf>,
+}
+
+/// Flags of `become`.
+#[derive(Args, Clone, Debug)]
+pub struct BecomeArgs {
+    /// The process that it is for
+    #[arg(long, value_name = "PID")]
+    pub parent: u32,
+    /// Which program
+    #[arg(value_name = "PROGRAM")]
+    pub program: OsString,
+    /// Its arguments
+    #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
+    pub arguments: Vec<OsString>,
 }
 
 /// Which backup: its id, or `-` for the id that stdin brings.

@@ -7,7 +7,6 @@ use object_store::path::Path as Key;
 use release_common::{Context, fault};
 
 use super::plan::Plan;
-use super::spool::{self, Spool};
 use crate::child::{Child, Ended};
 use crate::cli::CreateArgs;
 use crate::counts::Counts;
@@ -16,6 +15,7 @@ use crate::error::Error;
 use crate::manifest::{Kind, Role, StoredObject};
 use crate::progress::Progress;
 use crate::seal::{self, Meter, Sealed};
+use crate::spool::{self, Spool};
 use crate::store::Store;
 
 /// Makes the parts of one backup.
@@ -80,7 +80,14 @@ impl Parts<'_> {
         let spool = Spool::make(self.args.spool.as_deref(), self.plan.facts.table_bytes)?;
         let folder = spool.path().join("dump");
         let mut pg_dump = self.dumper().directory(&folder, self.args.jobs)?;
-        let stderr = self.plan.sealing.stop.clone().unless(ended(&mut pg_dump)).await?.stderr;
+        fault::point("dumping");
+        let dumped = self.plan.sealing.stop.clone().unless(ended(&mut pg_dump)).await;
+        if dumped.is_err() {
+            // Its workers would go on with the tables that they are at.
+            pg_dump.end().await;
+        }
+        let stderr = dumped?.stderr;
+        fault::point("spooled");
         let mut objects = Vec::new();
         for (name, path) in spool::files(&folder)? {
             let file = open(&path)?;

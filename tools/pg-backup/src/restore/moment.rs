@@ -71,7 +71,12 @@ pub(super) fn run(args: &RestoreArgs, target: Timestamp, context: &mut Context) 
     })
 }
 
-async fn plan(args: &RestoreArgs, target: Timestamp, store: &Store, context: &Context) -> Result<Plan, Error> {
+async fn plan(
+    args: &RestoreArgs,
+    target: Timestamp,
+    store: &Store,
+    context: &Context,
+) -> Result<Plan, Error> {
     let identities = Identities::read(&args.identity.identity)?;
     let pgdata = args.pgdata.clone().unwrap_or_default();
     folder::look(&pgdata)?;
@@ -131,7 +136,9 @@ fn refused(refusal: Refusal, target: Timestamp, windows: &[Window]) -> Error {
             "no_base",
             "`pg-backup base` makes one; dumps restore by `restore ID --to DATABASE`".to_owned(),
         ),
-        Refusal::Future => (format!("{target} is in the future"), "future", "name a moment that has passed".to_owned()),
+        Refusal::Future => {
+            (format!("{target} is in the future"), "future", "name a moment that has passed".to_owned())
+        }
         Refusal::TooEarly(first) => (
             format!("{target} is before the end of the first base backup"),
             "before_base",
@@ -164,14 +171,20 @@ fn programs(args: &RestoreArgs, base: &Manifest) -> Result<Programs, Error> {
 fn address(location: Option<Location>) -> Result<String, Error> {
     let location = location.unwrap_or_else(Location::fallback);
     match location.folder() {
-        Some(folder) => Ok(absolute(&[folder.to_owned()])?.first().map_or_else(String::new, |path| path.display().to_string())),
+        Some(folder) => Ok(absolute(&[folder.to_owned()])?
+            .first()
+            .map_or_else(String::new, |path| path.display().to_string())),
         None => Ok(location.to_string()),
     }
 }
 
 fn absolute(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Error> {
     let found = paths.iter().map(|path| {
-        path.canonicalize().map_err(|source| Error::File { path: path.clone(), doing: "looking for it", source })
+        path.canonicalize().map_err(|source| Error::File {
+            path: path.clone(),
+            doing: "looking for it",
+            source,
+        })
     });
     found.collect()
 }
@@ -185,7 +198,9 @@ async fn restore(plan: &Plan, store: &Store, stop: &mut Stop, context: &Context)
     folder.give_away()?;
     stop.unless(verify(plan, folder.path(), context)).await?;
     if !folder.has("postgresql.conf") {
-        context.console.note("the backup holds no postgresql.conf, which its server kept elsewhere: bring your own");
+        context
+            .console
+            .note("the backup holds no postgresql.conf, which its server kept elsewhere: bring your own");
     }
     folder.remove("standby.signal")?;
     folder.write("recovery.signal", "")?;
@@ -225,7 +240,9 @@ async fn unpack(plan: &Plan, store: &Store, folder: DataFolder) -> Result<DataFo
 /// PostgreSQL's own check of the unpacked files, where it is installed.
 async fn verify(plan: &Plan, data: &Path, context: &Context) -> Result<(), Error> {
     let Ok(program) = plan.programs.require("pg_verifybackup") else {
-        context.console.note("pg_verifybackup is not installed: the files were compared with our checksums alone");
+        context
+            .console
+            .note("pg_verifybackup is not installed: the files were compared with our checksums alone");
         return Ok(());
     };
     let mut command = Command::new(program);
@@ -276,7 +293,9 @@ fn believe(plan: &Plan, facts: &Facts) -> Result<(), Error> {
         return Err(wrong(format!("the restored cluster is {}", facts.system_id)));
     }
     match facts.last_commit {
-        Some(last) if last > plan.target => Err(wrong(format!("the restored cluster has a commit of {last}"))),
+        Some(last) if last > plan.target => {
+            Err(wrong(format!("the restored cluster has a commit of {last}")))
+        }
         _ => Ok(()),
     }
 }

@@ -62,12 +62,14 @@ impl Spool {
         };
         self.clean(fetcher, segment);
         let kept = self.file(fetcher, segment);
-        let is_kept = File::open(&kept).and_then(plain_sha256).is_ok_and(|sha256| sha256 == record.object.plain_sha256);
+        let is_kept =
+            File::open(&kept).and_then(plain_sha256).is_ok_and(|sha256| sha256 == record.object.plain_sha256);
         // The folder may be on another disk, where renaming does not go.
         if is_kept && move_file(&kept, path).is_ok() {
             return Ok(true);
         }
-        let next = std::iter::successors(segment.next(size), |segment| segment.next(size)).take(usize::from(ahead));
+        let next =
+            std::iter::successors(segment.next(size), |segment| segment.next(size)).take(usize::from(ahead));
         let ahead = join_all(next.map(|segment| self.prefetch(fetcher, segment)));
         let (fetched, _) = tokio::join!(fetcher.fetch_recorded(&record, path), ahead);
         fetched.map(|()| true)

@@ -42,7 +42,9 @@ impl Source {
         let (bytes, modified) = looked.map_err(failed(path, "looking at it"))?;
         let written_at = Timestamp::try_from(modified).unwrap_or(Timestamp::UNIX_EPOCH);
         let (of_head, history) = match name {
-            WalName::Segment(segment) | WalName::Partial(segment) => (Some(head(path, &mut file, segment, bytes)?), None),
+            WalName::Segment(segment) | WalName::Partial(segment) => {
+                (Some(head(path, &mut file, segment, bytes)?), None)
+            }
             WalName::History(_) => (None, Some(history(path, &mut file)?)),
             WalName::Label(..) => (None, None),
         };

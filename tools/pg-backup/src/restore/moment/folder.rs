@@ -56,7 +56,10 @@ pub(super) fn look(path: &Path) -> Result<Before, Error> {
     }
     if let Some(pid) = running(path) {
         return Err(Error::Busy {
-            what: format!("{}: the server of an earlier restore still runs in it, process {pid}", path.display()),
+            what: format!(
+                "{}: the server of an earlier restore still runs in it, process {pid}",
+                path.display()
+            ),
         });
     }
     Ok(Before::Leftovers)
@@ -66,7 +69,8 @@ pub(super) fn look(path: &Path) -> Result<Before, Error> {
 fn running(path: &Path) -> Option<i32> {
     let text = fs::read_to_string(path.join("postmaster.pid")).ok()?;
     let pid: i32 = text.lines().next()?.trim().parse().ok()?;
-    let is_alive = Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
+    let is_alive =
+        Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
     // The number may belong to somebody else by now: a server works in its data folder.
     let works_in = fs::read_link(format!("/proc/{pid}/cwd"));
     let is_elsewhere = matches!((works_in, path.canonicalize()), (Ok(cwd), Ok(own)) if cwd != own);
@@ -78,13 +82,19 @@ impl DataFolder {
     ///
     /// # Errors
     /// As [`look`], and when the system refuses.
-    pub(super) fn make(path: &Path, account: Account, base: &BackupId, target: &str) -> Result<DataFolder, Error> {
+    pub(super) fn make(
+        path: &Path,
+        account: Account,
+        base: &BackupId,
+        target: &str,
+    ) -> Result<DataFolder, Error> {
         let before = look(path)?;
         if before == Before::Leftovers {
             empty(path).map_err(failed(path, "emptying it"))?;
         }
         fs::create_dir_all(path).map_err(failed(path, "making it"))?;
-        fs::set_permissions(path, Permissions::from_mode(0o700)).map_err(failed(path, "closing it to others"))?;
+        fs::set_permissions(path, Permissions::from_mode(0o700))
+            .map_err(failed(path, "closing it to others"))?;
         let path = path.canonicalize().map_err(failed(path, "opening it"))?;
         let marker = json!({"type": "restore", "base": base, "target": target}).to_string();
         let written = release_common::files::write_atomically(&path.join(MARKER), marker.as_bytes());
@@ -106,7 +116,10 @@ impl DataFolder {
             let mut entry = entry?;
             if !entry.unpack_in(&self.path)? {
                 let name = entry.path()?.display().to_string();
-                return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{name} leads out of the folder")));
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    format!("{name} leads out of the folder"),
+                ));
             }
         }
         // Only the true end of the stream proves what was read.
@@ -170,7 +183,11 @@ fn empty(path: &Path) -> io::Result<()> {
             continue;
         }
         // A link is removed, not what it leads to.
-        if entry.file_type()?.is_dir() { fs::remove_dir_all(entry.path())? } else { fs::remove_file(entry.path())? }
+        if entry.file_type()?.is_dir() {
+            fs::remove_dir_all(entry.path())?
+        } else {
+            fs::remove_file(entry.path())?
+        }
     }
     Ok(())
 }
@@ -196,7 +213,8 @@ mod tests {
         assert_eq!(look(&folder).unwrap(), Before::Nothing);
         fs::write(folder.join("PG_VERSION"), "15\n").unwrap();
         let id = "20261123T104046Z-0123456789abcdef".parse().unwrap();
-        for refused in [look(&folder).map(drop), DataFolder::make(&folder, Account::Own, &id, "x").map(drop)] {
+        for refused in [look(&folder).map(drop), DataFolder::make(&folder, Account::Own, &id, "x").map(drop)]
+        {
             assert!(refused.unwrap_err().to_string().ends_with("data: is not empty"));
         }
         assert!(folder.join("PG_VERSION").exists());

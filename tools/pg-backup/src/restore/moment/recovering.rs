@@ -62,7 +62,8 @@ pub(super) struct Facts {
     pub(super) system_id: String,
 }
 
-const FACTS: &str = "select pg_is_in_recovery() as in_recovery, pg_last_xact_replay_timestamp() as last_commit,
+const FACTS: &str =
+    "select pg_is_in_recovery() as in_recovery, pg_last_xact_replay_timestamp() as last_commit,
     (select timeline_id from pg_control_checkpoint()) as timeline,
     (select system_identifier::text from pg_control_system()) as system_id";
 
@@ -120,9 +121,15 @@ impl Recovering {
                 && let Ok(found) = server.read::<Facts>("asking whether it recovers", FACTS).await
                 && let Some(facts) = found.into_iter().find(|facts| !facts.in_recovery)
             {
-                return if has_stopped_at_target(&self.log()) { Ok(End::Reached(facts)) } else { Err(self.failure()) };
+                return if has_stopped_at_target(&self.log()) {
+                    Ok(End::Reached(facts))
+                } else {
+                    Err(self.failure())
+                };
             }
-            if self.log().contains(READY) && ready_since.get_or_insert_with(Instant::now).elapsed() > ANSWER_LIMIT {
+            if self.log().contains(READY)
+                && ready_since.get_or_insert_with(Instant::now).elapsed() > ANSWER_LIMIT
+            {
                 return Err(self.failure());
             }
             tokio::time::sleep(LOOK_AGAIN).await;
@@ -242,7 +249,8 @@ fn command(postgres: &Path, data: &DataFolder, private: &Path) -> Command {
 
 /// Whether PostgreSQL stopped because of its target, in the words of `xlogrecovery.c`.
 fn has_stopped_at_target(log: &str) -> bool {
-    log.lines().any(|line| line.contains("recovery stopping before") || line.contains("recovery stopping after"))
+    log.lines()
+        .any(|line| line.contains("recovery stopping before") || line.contains("recovery stopping after"))
 }
 
 /// Where replay ended when all WAL was used up before the target: `redo done at 0/3000060 system usage: ...`.
@@ -290,7 +298,10 @@ mod tests {
     fn the_reason_is_the_fatal_line_and_what_our_command_said() {
         assert_eq!(last_words(LATE), "FATAL:  recovery ended before configured recovery target was reached");
         let aborted = "error: s3://b: the store cannot be reached\nFATAL:  could not restore file\nLOG:  shutting down\n";
-        assert_eq!(last_words(aborted), "FATAL:  could not restore file (error: s3://b: the store cannot be reached)");
+        assert_eq!(
+            last_words(aborted),
+            "FATAL:  could not restore file (error: s3://b: the store cannot be reached)"
+        );
         assert_eq!(last_words("\n"), "the server said nothing");
     }
 }

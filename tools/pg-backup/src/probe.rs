@@ -1,0 +1,59 @@
+//! Asks a store by trying, with a small object that is gone afterwards.
+
+use object_store::path::Path;
+
+use crate::document::hex;
+use crate::error::Error;
+use crate::layout;
+use crate::store::{Created, Store};
+
+/// Enough that no two probes meet.
+const RANDOM_BYTES: usize = 8;
+
+/// An object of no meaning in the store.
+#[derive(Debug)]
+pub(crate) struct Probe {
+    key: Path,
+}
+
+impl Probe {
+    /// Writes it.
+    ///
+    /// # Errors
+    /// When the store fails or refuses.
+    pub(crate) async fn write(store: &Store) -> Result<Probe, Error> {
+        let mut random = [0; RANDOM_BYTES];
+        getrandom::fill(&mut random).map_err(|error| Error::Source {
+            reason: format!("the system gives no random bytes: {error}"),
+        })?;
+        let key = layout::root().join(format!("probe-{}.json", hex(&random)));
+        store.create(&key, &b"first"[..]).await?;
+        Ok(Probe { key })
+    }
+
+    /// Whether the store refuses to create what is there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub(crate) async fn is_kept(&self, store: &Store) -> Result<bool, Error> {
+        let again = store.create(&self.key, &b"second"[..]).await?;
+        let found = store.read(&self.key).await?;
+        Ok(again == Created::Existed && found.is_some_and(|bytes| bytes == &b"first"[..]))
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// When the store fails or refuses.
+    pub(crate) async fn remove(self, store: &Store) -> Result<(), Error> {
+        store.delete(&self.key).await
+    }
+}
+
+/// Whether what is written can be deleted: without that, an intent to delete could not be taken back.
+///
+/// # Errors
+/// When it cannot, or the store fails.
+pub(crate) async fn deletes(store: &Store) -> Result<(), Error> {
+    Probe::write(store).await?.remove(store).await
+}
