@@ -180,8 +180,8 @@ fn a_dump_that_waits_does_not_outlive_a_killed_run() {
         mark(&mut run, &spool);
         let mut run = start(run.env("SLIPWAY_FAULT", "snapshot=stop"));
         ground.wait_until_stopped(run.id());
-        // It queues behind the lock of the snapshot, and the dump behind it.
-        let lock = "begin; lock table customer in access exclusive mode; commit";
+        // It queues behind the lock of the snapshot, and the dump behind it; it has the lock when the snapshot is gone.
+        let lock = "begin; lock table customer in access exclusive mode; select pg_sleep(3600)";
         let psql = ground.postgres.program("psql");
         let mut locker =
             Command::new(psql).args(["-qX", "-d", &ground.postgres.url("erp"), "-c", lock]).spawn().unwrap();
@@ -192,6 +192,7 @@ fn a_dump_that_waits_does_not_outlive_a_killed_run() {
         run.kill().unwrap();
         run.wait().unwrap();
         wait_until_gone(&spool);
+        locker.kill().unwrap();
         locker.wait().unwrap();
     }
 }
