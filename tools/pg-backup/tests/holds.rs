@@ -55,7 +55,7 @@ fn what_is_not_there_is_neither_held_nor_released() {
     assert_eq!(reason(&["hold", "-", "--name", "v1"], ""), "stdin");
     assert_eq!(reason(&["hold", &ids[0], "--name", "v1", "--expires", "0"], ""), "usage");
     fixture.feed(&["hold", "-", "--name", "v1"], &ids[0]).expect(0);
-    assert_eq!(fixture.run(&["show", &ids[0], "--json"]).expect(0).summary()["holds"][0]["name"], "v1");
+    assert_eq!(fixture.run(&["show", &ids[0], "--json"]).expect(0).summary()["holds"][0], "v1");
 }
 
 /// What comes of a hold that is placed while `retain apply` stands at a point of the first deletion.
