@@ -1,5 +1,6 @@
 //! Asks a store by trying, with a small object that is gone afterwards.
 
+use jiff::Timestamp;
 use object_store::path::Path;
 
 use crate::document::hex;
@@ -39,6 +40,15 @@ impl Probe {
         let again = store.create(&self.key, &b"second"[..]).await?;
         let found = store.read(&self.key).await?;
         Ok(again == Created::Existed && found.is_some_and(|bytes| bytes == &b"first"[..]))
+    }
+
+    /// When it was written, by the store's clock.
+    ///
+    /// # Errors
+    /// When the store fails or has lost it.
+    pub(crate) async fn written_at(&self, store: &Store) -> Result<Timestamp, Error> {
+        let time = store.modified_at(&self.key).await?;
+        time.ok_or_else(|| store.damaged(&self.key, "is missing"))
     }
 
     /// Removes it.
