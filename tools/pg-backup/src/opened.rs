@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use jiff::Timestamp;
 use release_common::Context;
 
 use crate::cli::{IdArg, SeriesArgs, StoreArgs};
@@ -286,11 +285,6 @@ async fn ids(store: &Store, series: &Series) -> Result<Vec<BackupId>, Error> {
         parts.len().checked_sub(2).and_then(|index| parts.get(index)?.as_ref().parse().ok())
     });
     Ok(ids.collect())
-}
-
-/// The age of a moment, in whole seconds; a moment ahead of us has none.
-pub(crate) fn age_seconds(now: Timestamp, then: Timestamp) -> i64 {
-    now.as_second().saturating_sub(then.as_second())
 }
 
 #[cfg(test)]

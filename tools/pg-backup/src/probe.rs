@@ -11,6 +11,9 @@ use crate::store::{Created, Store};
 /// Enough that no two probes meet.
 const RANDOM_BYTES: usize = 8;
 
+/// What is written first, and must not be overwritten.
+const FIRST: &[u8] = b"first";
+
 /// An object of no meaning in the store.
 #[derive(Debug)]
 pub(crate) struct Probe {
@@ -28,7 +31,7 @@ impl Probe {
             reason: format!("the system gives no random bytes: {error}"),
         })?;
         let key = layout::root().join(format!("probe-{}.json", hex(&random)));
-        store.create(&key, &b"first"[..]).await?;
+        store.create(&key, FIRST).await?;
         Ok(Probe { key })
     }
 
@@ -39,7 +42,7 @@ impl Probe {
     pub(crate) async fn is_kept(&self, store: &Store) -> Result<bool, Error> {
         let again = store.create(&self.key, &b"second"[..]).await?;
         let found = store.read(&self.key).await?;
-        Ok(again == Created::Existed && found.is_some_and(|bytes| bytes == &b"first"[..]))
+        Ok(again == Created::Existed && found.is_some_and(|bytes| bytes == FIRST))
     }
 
     /// When it was written, by the store's clock.
