@@ -70,3 +70,24 @@ impl Probe {
 pub(crate) async fn deletes(store: &Store) -> Result<(), Error> {
     Probe::write(store).await?.remove(store).await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Probe;
+    use crate::store::Store;
+
+    #[test]
+    fn a_store_that_creates_what_was_there_is_found() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = Store::in_memory();
+            let probe = Probe::write(&store).await.unwrap();
+            assert!(probe.is_kept(&store).await.unwrap());
+            // A store that overwrites answers as if nothing had been there.
+            store.delete(&probe.key).await.unwrap();
+            assert!(!probe.is_kept(&store).await.unwrap());
+            probe.remove(&store).await.unwrap();
+            assert!(store.is_empty().await.unwrap());
+        });
+    }
+}

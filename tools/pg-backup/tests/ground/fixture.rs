@@ -180,6 +180,19 @@ impl Fixture {
         done(&mut self.command(arguments))
     }
 
+    /// Runs a line of bash with `pipefail`, in which `pg-backup` is the binary and `$CLOCK` makes it the fixture's time.
+    #[track_caller]
+    pub(crate) fn shell(&self, line: &str) -> Done {
+        let folder = binary().parent().unwrap().to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).unwrap();
+        let mut command = Command::new("bash");
+        command.args(["-o", "pipefail", "-c", line]).env("PATH", path);
+        command.env("CLOCK", format!("--test-clock {}", self.clock.path().display()));
+        command.env("PG_BACKUP_STORE", self.shelf.address()).envs(self.shelf.environment());
+        done(command.stdin(Stdio::null()))
+    }
+
     /// Runs it with input.
     #[track_caller]
     pub(crate) fn feed(&self, arguments: &[&str], input: &str) -> Done {
