@@ -42,6 +42,8 @@ struct Facts {
     tablespaces: Vec<String>,
     may_replicate: bool,
     user: String,
+    /// The role that every cluster has; whoever restores it comes in as this one.
+    superuser: String,
     /// Everything that was committed until then will be in the backup: a standby has what it has replayed.
     holds_until: Timestamp,
 }
@@ -55,7 +57,7 @@ const FACTS: &str = "select
     (select coalesce(json_agg(spcname order by spcname), '[]') from pg_tablespace
       where spcname not in ('pg_default', 'pg_global')) as tablespaces,
     (select rolreplication or rolsuper from pg_roles where rolname = current_user) as may_replicate,
-    current_user as user,
+    current_user as user, (select rolname from pg_roles where oid = 10) as superuser,
     case when pg_is_in_recovery() then coalesce(pg_last_xact_replay_timestamp(), clock_timestamp() - interval '1 day')
       else clock_timestamp() end as holds_until";
 
@@ -305,7 +307,7 @@ impl Plan {
             },
             objects: Vec::new(),
             extensions: Vec::new(),
-            roles: Vec::new(),
+            roles: vec![facts.superuser.clone()],
             locale: None,
             recipients: self.sealing.recipients.shown(),
             rows: None,

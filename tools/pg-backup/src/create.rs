@@ -7,7 +7,6 @@
 mod parts;
 mod plan;
 mod report;
-mod spool;
 
 use std::convert::Infallible;
 use std::time::Duration;

@@ -59,11 +59,26 @@ pub fn decode<T: Serialize + DeserializeOwned>(bytes: &[u8]) -> Result<(T, Strin
     }
     let head: Head = serde_json::from_slice(bytes).map_err(DocumentError::Unreadable)?;
     if head.format != u64::from(FORMAT) {
-        return Err(DocumentError::Format { found: head.format });
+        let found = DocumentError::Format { found: head.format };
+        return Err(if is_whole(bytes) { found } else { DocumentError::Checksum });
     }
     let document: T = serde_json::from_slice(bytes).map_err(DocumentError::Unreadable)?;
     let (expected, sha256) = encode(&document).map_err(DocumentError::Unreadable)?;
     if expected == bytes { Ok((document, sha256)) } else { Err(DocumentError::Checksum) }
+}
+
+/// Whether the checksum at the end is right, whatever stands before it: a format that is not known is told from one
+/// changed byte.
+fn is_whole(bytes: &[u8]) -> bool {
+    const FIELD: &[u8] = b",\"sha256\":\"";
+    const END: &[u8] = b"\"}\n";
+    let Some((rest, digits)) =
+        bytes.strip_suffix(END).and_then(|text| text.split_at_checked(text.len().checked_sub(64)?))
+    else {
+        return false;
+    };
+    rest.strip_suffix(FIELD)
+        .is_some_and(|inner| hex(&Sha256::digest([inner, b"}"].concat())).as_bytes() == digits)
 }
 
 /// Lower-case hexadecimal digits.
@@ -110,7 +125,16 @@ mod tests {
 
     #[test]
     fn another_format_is_named() {
-        let found = decode::<Sample>(br#"{"format":2,"whatever":[]}"#);
+        let (bytes, _) = encode(&serde_json::json!({"format": 2, "whatever": []})).unwrap();
+        let found = decode::<Sample>(&bytes);
         assert!(matches!(found, Err(DocumentError::Format { found: 2 })), "{found:?}");
+    }
+
+    #[test]
+    fn a_format_that_a_damaged_byte_makes_up_is_damage() {
+        let (bytes, _) = encode(&sample()).unwrap();
+        let changed = String::from_utf8(bytes).unwrap().replace("\"format\":1", "\"format\":3");
+        let found = decode::<Sample>(changed.as_bytes());
+        assert!(matches!(found, Err(DocumentError::Checksum)), "{found:?}");
     }
 }

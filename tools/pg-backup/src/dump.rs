@@ -91,7 +91,7 @@ impl Dumper<'_> {
 }
 
 /// A database's name where a connection string may stand too.
-fn connection_name(database: &str) -> String {
+pub(crate) fn connection_name(database: &str) -> String {
     let quoted = database.replace('\\', "\\\\").replace('\'', "\\'");
     format!("dbname='{quoted}'")
 }

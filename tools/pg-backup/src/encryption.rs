@@ -145,13 +145,19 @@ impl Identities {
     /// Decrypts what is read.
     ///
     /// # Errors
-    /// When no identity fits, or the file is not one of age; damage further on is told while reading.
+    /// When no identity fits (`PermissionDenied`: the keys may be wrong and not the file), the file is not one of age, or
+    /// it cannot be read; damage further on is told while reading.
     pub fn decrypt<R: Read + 'static>(&self, reader: R) -> io::Result<impl Read + use<R>> {
-        let damaged =
-            |error: age::DecryptError| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
-        let decryptor = age::Decryptor::new(reader).map_err(damaged)?;
+        let failed = |error: age::DecryptError| match error {
+            age::DecryptError::Io(source) => source,
+            age::DecryptError::NoMatchingKeys => {
+                io::Error::new(io::ErrorKind::PermissionDenied, "none of the identities fits")
+            }
+            other => io::Error::new(io::ErrorKind::InvalidData, other.to_string()),
+        };
+        let decryptor = age::Decryptor::new(reader).map_err(failed)?;
         let identities = self.0.iter().map(|identity| &**identity as &dyn age::Identity);
-        decryptor.decrypt(identities).map_err(damaged)
+        decryptor.decrypt(identities).map_err(failed)
     }
 }
 

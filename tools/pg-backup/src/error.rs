@@ -220,6 +220,14 @@ pub enum Error {
         /// The next step.
         hint: String,
     },
+    /// This machine cannot tell; the answer is told already.
+    #[error("{what}")]
+    Inconclusive {
+        /// What it lacks.
+        what: String,
+        /// The next step.
+        hint: String,
+    },
     /// A pipe that brought nothing.
     #[error("stdin: {what}")]
     Stdin {
@@ -315,6 +323,7 @@ impl Error {
             Error::Busy { .. } => "busy",
             Error::NotFound { .. } => "not_found",
             Error::Refused { reason, .. } | Error::Failed { reason, .. } => reason,
+            Error::Inconclusive { .. } => "inconclusive",
             Error::Stdin { .. } => "stdin",
             Error::Stopped(_) => "stopped",
             Error::Runtime(_) => "runtime",
@@ -347,6 +356,7 @@ impl Failure for Error {
             | Error::Address(_)
             | Error::NotFound { .. }
             | Error::Refused { .. }
+            | Error::Inconclusive { .. }
             | Error::Stdin { .. }
             | Error::Runtime(_) => Exit::NotStarted,
             Error::Unreachable { .. } | Error::Busy { .. } => Exit::Temporary,
@@ -392,7 +402,10 @@ impl Failure for Error {
             }
             Error::Stdin { .. } => "the command before the pipe failed: look at its message",
             Error::Busy { .. } => "the same command may run again when the other is done",
-            Error::NotFound { hint, .. } | Error::Refused { hint, .. } | Error::Failed { hint, .. } => {
+            Error::NotFound { hint, .. }
+            | Error::Refused { hint, .. }
+            | Error::Failed { hint, .. }
+            | Error::Inconclusive { hint, .. } => {
                 return Some(hint.clone()).filter(|hint| !hint.is_empty());
             }
             _ => return None,

@@ -23,11 +23,16 @@ pub mod wal_name;
 pub mod wal_record;
 
 mod answer;
+mod archive;
 mod child;
 mod deletion;
 mod dump;
 mod garbage;
+mod globals;
 mod lease;
+mod new_database;
+mod newest;
+mod objective;
 mod opened;
 mod privacy;
 mod probe;
@@ -35,9 +40,12 @@ mod programs;
 mod progress;
 mod proof;
 mod retention;
+mod schema;
+mod scratch;
 mod seal;
 mod server;
 mod snapshot;
+mod spool;
 mod stop;
 mod tables;
 mod unseal;
@@ -76,7 +84,9 @@ pub fn run(cli: Cli, context: &mut Context) -> Result<Outcome, Error> {
     let format = cli.command.format();
     privacy::keep();
     let result = dispatch(&cli.command, context);
-    if let (Err(error), Some(Format::Json)) = (&result, format) {
+    if let (Err(error), Some(Format::Json)) = (&result, format)
+        && !matches!(error, Error::Inconclusive { .. })
+    {
         // A reader that is gone misses nothing: the error itself goes to stderr.
         let _ = answer::failure(context, error);
     }

@@ -36,7 +36,7 @@ pub struct Manifest {
     pub objects: Vec<StoredObject>,
     /// The extensions of the database, which a server needs to restore it.
     pub extensions: Vec<Extension>,
-    /// The roles that own or may use something in it.
+    /// The roles that own or may use something in it; of a base backup, the one that every cluster has.
     pub roles: Vec<String>,
     /// The database's encoding and locale.
     pub locale: Option<Locale>,

@@ -41,6 +41,7 @@ pub(crate) fn plan(args: &RetainPlanArgs, context: &mut Context) -> Result<Outco
             let mut lines = JsonLines::new(context.stdout());
             for line in &plan.lines {
                 lines.write(line)?;
+                release_common::fault::point("plan-line");
             }
             lines.write(&plan.summary)?;
         }

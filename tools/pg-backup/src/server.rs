@@ -121,7 +121,7 @@ impl Server {
 /// A command with the way to the database. The environment must live until the command has been started, and no longer.
 pub(crate) struct Client {
     pub(crate) command: Command,
-    pub(crate) environment: ClientEnvironment,
+    pub(crate) environment: Option<ClientEnvironment>,
 }
 
 /// A client program that connects to `database`.
@@ -139,10 +139,15 @@ pub(crate) fn client(database: &Database, program: &std::path::Path) -> Result<C
     environment.apply(&mut command);
     // Messages are kept as evidence, and compared: they must not depend on who runs this.
     command.env("LC_MESSAGES", "C");
-    Ok(Client { command, environment })
+    Ok(Client { command, environment: Some(environment) })
 }
 
 impl Client {
+    /// A program that connects to nothing.
+    pub(crate) fn unconnected(command: Command) -> Client {
+        Client { command, environment: None }
+    }
+
     /// Starts it; nothing of ours that is started later inherits the password.
     ///
     /// # Errors

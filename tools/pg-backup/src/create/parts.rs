@@ -7,7 +7,6 @@ use object_store::path::Path as Key;
 use release_common::{Context, fault};
 
 use super::plan::Plan;
-use super::spool::{self, Spool};
 use crate::child::{Child, Ended};
 use crate::cli::CreateArgs;
 use crate::counts::Counts;
@@ -16,6 +15,7 @@ use crate::error::Error;
 use crate::manifest::{Kind, Role, StoredObject};
 use crate::progress::Progress;
 use crate::seal::{self, Meter, Sealed};
+use crate::spool::{self, Spool};
 use crate::store::Store;
 
 /// Makes the parts of one backup.

@@ -8,6 +8,8 @@
     reason = "a helper that fails, fails its test; no test uses all of them"
 )]
 
+pub(crate) mod fixture;
+
 use std::ffi::OsStr;
 use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};

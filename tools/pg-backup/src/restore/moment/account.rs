@@ -80,7 +80,8 @@ mod tests {
 
     #[test]
     fn an_account_is_found_by_its_whole_name() {
-        let accounts = "root:x:0:0:root:/:/bin/sh\npostgresql:x:7:8::/:\npostgres:x:101:104:PostgreSQL:/:/bin/bash\n";
+        let accounts =
+            "root:x:0:0:root:/:/bin/sh\npostgresql:x:7:8::/:\npostgres:x:101:104:PostgreSQL:/:/bin/bash\n";
         assert_eq!(numbers(accounts, "postgres"), Some((101, 104)));
         assert_eq!(numbers(accounts, "root"), Some((0, 0)));
         assert_eq!(numbers(accounts, "nobody"), None);

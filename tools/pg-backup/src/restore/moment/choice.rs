@@ -39,8 +39,10 @@ pub(super) fn choose(target: Timestamp, now: Timestamp, all: &[Moments]) -> Resu
     if target < first {
         return Err(Refusal::TooEarly(first));
     }
-    let leads = |moments: &Moments| moments.from <= target && moments.until.is_some_and(|until| target <= until);
-    let newest = all.iter().enumerate().filter(|(_, moments)| leads(moments)).max_by_key(|(_, moments)| moments.from);
+    let leads =
+        |moments: &Moments| moments.from <= target && moments.until.is_some_and(|until| target <= until);
+    let newest =
+        all.iter().enumerate().filter(|(_, moments)| leads(moments)).max_by_key(|(_, moments)| moments.from);
     let ends = all.iter().filter(|moments| moments.from <= target).map(|moments| match moments.until {
         Some(until) => until.max(moments.from),
         None => moments.from,
@@ -61,7 +63,8 @@ mod tests {
 
     /// Base backups as `(from, until)`.
     fn check(target: i64, all: &[(i64, Option<i64>)], expected: Result<usize, Refusal>) {
-        let all: Vec<_> = all.iter().map(|(from, until)| Moments { from: at(*from), until: until.map(at) }).collect();
+        let all: Vec<_> =
+            all.iter().map(|(from, until)| Moments { from: at(*from), until: until.map(at) }).collect();
         assert_eq!(choose(at(target), at(1000), &all), expected, "{target}");
     }
 

@@ -42,7 +42,9 @@ impl Recovery {
     /// The file's text with our lines at its end.
     pub(super) fn add_to(&self, text: &str) -> String {
         let (name, value) = match &self.target {
-            Target::Time(time) => ("recovery_target_time", time.strftime("%Y-%m-%d %H:%M:%S%.6f+00").to_string()),
+            Target::Time(time) => {
+                ("recovery_target_time", time.strftime("%Y-%m-%d %H:%M:%S%.6f+00").to_string())
+            }
             Target::Lsn(lsn) => ("recovery_target_lsn", lsn.clone()),
         };
         let settings = [
@@ -115,7 +117,11 @@ fn without(text: &str) -> String {
 fn word_of_shell(word: &str) -> String {
     let word = word.replace('%', "%%");
     let is_plain = |character: char| character.is_ascii_alphanumeric() || "/._:=@+-".contains(character);
-    if !word.is_empty() && word.chars().all(is_plain) { word } else { format!("'{}'", word.replace('\'', "'\\''")) }
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
 }
 
 /// A value of a configuration file.

@@ -12,14 +12,14 @@ const PREFIX: &str = "pg-backup-spool-";
 
 /// A private folder that goes with its owner.
 #[derive(Debug)]
-pub(super) struct Spool(tempfile::TempDir);
+pub(crate) struct Spool(tempfile::TempDir);
 
 impl Spool {
     /// Makes one in `parent`, which must have room for `needed` bytes; what a killed run has left there is removed.
     ///
     /// # Errors
     /// When there is no room, or no folder can be made.
-    pub(super) fn make(parent: Option<&Path>, needed: u64) -> Result<Spool, Error> {
+    pub(crate) fn make(parent: Option<&Path>, needed: u64) -> Result<Spool, Error> {
         let parent = parent.map_or_else(std::env::temp_dir, Path::to_owned);
         let failed = |doing| {
             let path = parent.clone();
@@ -47,7 +47,7 @@ impl Spool {
     }
 
     /// The folder.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.0.path()
     }
 }
@@ -68,7 +68,7 @@ fn sweep(parent: &Path) {
 ///
 /// # Errors
 /// When it cannot be read.
-pub(super) fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
+pub(crate) fn files(folder: &Path) -> Result<Vec<(String, PathBuf)>, Error> {
     let failed = |source| Error::File { path: folder.to_owned(), doing: "listing it", source };
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed)? {
