@@ -31,6 +31,8 @@ mod garbage;
 mod globals;
 mod lease;
 mod new_database;
+mod newest;
+mod objective;
 mod opened;
 mod privacy;
 mod probe;

@@ -7,18 +7,7 @@
 
 use std::collections::BTreeMap;
 
-/// A position in the WAL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Lsn(pub(crate) u64);
-
-impl Lsn {
-    /// Reads `0/2000028`.
-    pub(crate) fn parse(text: &str) -> Option<Lsn> {
-        let (high, low) = text.split_once('/')?;
-        let part = |digits: &str| u32::from_str_radix(digits, 16).ok();
-        Some(Lsn(u64::from(part(high)?) << 32 | u64::from(part(low)?)))
-    }
-}
+use crate::wal_name::Lsn;
 
 /// A stored segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +43,8 @@ pub(crate) fn expendable<'a>(segments: &'a [Segment], kept: &[Start]) -> Vec<&'a
 
 #[cfg(test)]
 mod tests {
-    use super::{Lsn, Segment, Start, expendable};
+    use super::{Segment, Start, expendable};
+    use crate::wal_name::Lsn;
 
     const SEGMENT: u64 = 16 << 20;
 
@@ -89,14 +79,5 @@ mod tests {
         check(&[], &[]);
         check(&[start("a", None), start("a", Some(3 * SEGMENT))], &[]);
         check(&[start("b", Some(SEGMENT)), start("a", None)], &[("b", 1)]);
-    }
-
-    #[test]
-    fn a_position_is_read_as_postgresql_writes_it() {
-        assert_eq!(Lsn::parse("0/2000028"), Some(Lsn(0x200_0028)));
-        assert_eq!(Lsn::parse("1A/FF"), Some(Lsn(0x1A_0000_00FF)));
-        for text in ["", "0", "0/", "/0", "0/1FFFFFFFF", "x/1"] {
-            assert_eq!(Lsn::parse(text), None, "{text}");
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The levels `checksum` and `decode`: what is stored, and what is in it.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use futures_util::StreamExt;
 use futures_util::stream;
@@ -8,7 +8,7 @@ use futures_util::stream;
 use super::Finding;
 use super::blame::Blame;
 use crate::archive::Archive;
-use crate::child::Ended;
+use crate::child::{self, Ended};
 use crate::cli::VerifyArgs;
 use crate::counts::Counts;
 use crate::error::Error;
@@ -92,7 +92,7 @@ async fn told_apart(
 /// Has the whole archive read by `pg_restore`, which writes it as SQL to nowhere.
 async fn list(args: &VerifyArgs, archive: &Archive<'_>) -> Result<Ended, Error> {
     let programs = archive.programs(args.pg_bin.as_deref(), 0)?;
-    let mut command = Command::new(programs.require("pg_restore")?);
+    let mut command = child::command(&programs.require("pg_restore")?);
     command.args(["--file", "/dev/null"]).env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
     let client = Client::unconnected(command);
     if archive.manifest.kind == Kind::DumpDirectory {
