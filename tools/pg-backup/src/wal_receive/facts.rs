@@ -169,7 +169,8 @@ pub(super) fn explained(ended: &Ended, pusher: &Pusher<'_>) -> Error {
         return Error::Failed {
             what: format!("the server no longer has the WAL that comes next: {last}"),
             reason: "wal_lost",
-            hint: "empty the spool, begin anew, and make a new base backup: no restore goes past the gap".to_owned(),
+            hint: "empty the spool, begin anew, and make a new base backup: no restore goes past the gap"
+                .to_owned(),
         };
     }
     let stored = pusher.store.shown();
