@@ -139,6 +139,11 @@ impl Child {
         Error::Pipe { name: self.name.clone(), source: std::io::ErrorKind::NotConnected.into() }
     }
 
+    /// Its process id, while it runs.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.id()
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
