@@ -51,7 +51,10 @@ mod tests {
     #[test]
     fn the_program_is_the_same_with_all_that_it_was_given() {
         let mut command = Command::new("sh");
-        command.args(["-c", "echo \"$1 $GUARDED $(pwd)\"", "sh", "a b"]).env("GUARDED", "yes").current_dir("/");
+        command
+            .args(["-c", "echo \"$1 $GUARDED $(pwd)\"", "sh", "a b"])
+            .env("GUARDED", "yes")
+            .current_dir("/");
         let output = guarded(command, Last::Terminate).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "a b yes /\n");
     }

@@ -53,7 +53,8 @@ pub(crate) fn run(args: &WalReceiveArgs, context: &mut Context) -> Result<Outcom
             sealing: &sealing,
             console: context.console,
         };
-        let mut receiver = Receiver { facts: &facts, spool, pusher, clock: &*context.clock, pushed: 0, newest: None };
+        let mut receiver =
+            Receiver { facts: &facts, spool, pusher, clock: &*context.clock, pushed: 0, newest: None };
         // What an earlier run has received comes first.
         stop.unless(receiver.push_whole()).await?;
         let mut child = start(args, &server, &programs)?;
@@ -108,7 +109,9 @@ impl Receiver<'_> {
         loop {
             stop.unless(self.push_whole()).await?;
             let newest = self.newest.and_then(|name| self.facts.size().number(name.segment()?));
-            if goal.is_some_and(|goal| newest.is_some_and(|newest| newest >= goal) || goal < self.facts.first()) {
+            if goal
+                .is_some_and(|goal| newest.is_some_and(|newest| newest >= goal) || goal < self.facts.first())
+            {
                 return Ok(());
             }
             let signal = tokio::select! {

@@ -70,7 +70,12 @@ fn a_mistake_in_the_command_is_not_the_end() {
     check(&yard, &mut fetch(&yard, &end, &["--store", "/absent/folder"]), 202, "no such folder");
     let named = ["--store", "s3://backups/elsewhere", "--cluster", "erp", "--system-id", "1"];
     check(&yard, &mut fetch(&yard, &end, &named), 202, "is no store of pg-backup");
-    check(&yard, &mut fetch(&yard, &end, &["--cluster", "other", "--system-id", "1"]), 202, "holds no WAL of other, 1");
+    check(
+        &yard,
+        &mut fetch(&yard, &end, &["--cluster", "other", "--system-id", "1"]),
+        202,
+        "holds no WAL of other, 1",
+    );
     check(&yard, &mut fetch(&yard, "00000002.history", &["--system-id", "1"]), 202, "holds no WAL");
     let mut denied = fetch(&yard, &end, &[]);
     check(&yard, denied.env("AWS_SECRET_ACCESS_KEY", "wrong"), 202, "refuses these keys");
@@ -127,7 +132,8 @@ fn a_damaged_segment_is_told_and_brings_nothing() {
             check(&yard, &mut fetch(&yard, &first, &[]), 202, "no identity is given");
         }
         check(&yard, &mut fetch(&yard, &first, flags), 0, "");
-        let data = yard.store.named(&first).into_iter().find(|path| path.extension().unwrap() != "json").unwrap();
+        let data =
+            yard.store.named(&first).into_iter().find(|path| path.extension().unwrap() != "json").unwrap();
         let bytes = std::fs::read(&data).unwrap();
         for place in [0, bytes.len() / 2, bytes.len() - 1] {
             let mut changed = bytes.clone();
@@ -139,7 +145,8 @@ fn a_damaged_segment_is_told_and_brings_nothing() {
         check(&yard, &mut fetch(&yard, &first, flags), 203, "");
         std::fs::remove_file(&data).unwrap();
         check(&yard, &mut fetch(&yard, &first, flags), 203, "missing");
-        let record = yard.store.named(&second).into_iter().find(|path| path.extension().unwrap() == "json").unwrap();
+        let record =
+            yard.store.named(&second).into_iter().find(|path| path.extension().unwrap() == "json").unwrap();
         let mut bytes = std::fs::read(&record).unwrap();
         bytes[40] ^= 1;
         std::fs::write(&record, bytes).unwrap();
@@ -164,7 +171,8 @@ fn segments_fetched_ahead_are_checked_when_they_are_used() {
     }
     check(&yard, &mut fetch(&yard, &after(&third, 1), &flags), 1, "");
     let inside = yard.postgres.data().join("pg_wal/spool").display().to_string();
-    let mut command = yard.command(&["wal-fetch", &first, "data/pg_wal/x", "--spool", &inside, "--prefetch", "1"]);
+    let mut command =
+        yard.command(&["wal-fetch", &first, "data/pg_wal/x", "--spool", &inside, "--prefetch", "1"]);
     assert!(ground::done(&mut command).expect(202).stderr.contains("lies in the data folder"));
 }
 
@@ -172,13 +180,18 @@ fn segments_fetched_ahead_are_checked_when_they_are_used() {
 fn recover(yard: &Yard, command: &str, environment: &[(&str, String)]) -> Result<Postgres, testbed::Error> {
     let folder = DataFolder::make().unwrap();
     let mut backup = yard.postgres.command(yard.postgres.program("pg_basebackup"));
-    backup.args(["--checkpoint=fast", "--wal-method=fetch", "--no-sync", "--dbname"]).arg(yard.postgres.url("erp"));
+    backup
+        .args(["--checkpoint=fast", "--wal-method=fetch", "--no-sync", "--dbname"])
+        .arg(yard.postgres.url("erp"));
     backup.arg("--pgdata").arg(folder.data());
     assert!(backup.output().unwrap().status.success());
     yard.sql("insert into account values (2)");
     yard.archive();
     let data = folder.data();
-    for (name, text) in [("recovery.signal", String::new()), ("postgresql.auto.conf", format!("restore_command = '{command}'\narchive_mode = off\n"))] {
+    for (name, text) in [
+        ("recovery.signal", String::new()),
+        ("postgresql.auto.conf", format!("restore_command = '{command}'\narchive_mode = off\n")),
+    ] {
         let path = data.join(name);
         std::fs::write(&path, text).unwrap();
         std::os::unix::fs::chown(path, Some(folder.owner().unwrap()), None).unwrap();
@@ -224,7 +237,10 @@ fn a_server_is_promoted_at_the_true_end_and_stops_at_any_other() {
     for (name, command, environment) in cases {
         match recover(&yard, command, environment) {
             Ok(_) => panic!("{name}: it was promoted"),
-            Err(error) => assert!(error.to_string().contains("ended") || matches!(error, testbed::Error::Ended { .. }), "{name}: {error}"),
+            Err(error) => assert!(
+                error.to_string().contains("ended") || matches!(error, testbed::Error::Ended { .. }),
+                "{name}: {error}"
+            ),
         }
     }
 }

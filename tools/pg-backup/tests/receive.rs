@@ -23,7 +23,8 @@ fn receive(yard: &Yard, spool: &str) -> ground::Done {
 /// Starts a run that goes on until it is told to stop; it holds the slot when this returns.
 fn start(yard: &Yard, spool: &str, fault: &str) -> Child {
     let mut command = yard.command(&["wal-receive", "--spool", spool]);
-    let child = command.env("SLIPWAY_FAULT", fault).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let child =
+        command.env("SLIPWAY_FAULT", fault).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
     wait(yard, "select active from pg_replication_slots where slot_name = 'pg_backup'");
     child
 }

@@ -54,8 +54,14 @@ fn what_is_no_wal_of_this_cluster_is_refused() {
     let (yard, segments) = yard(Store::folder());
     let says = |done: Done, words: &str| assert!(done.stderr.contains(words), "{}", done.stderr);
     says(push(&yard, &yard.file("notes.txt", b"x")).expect(2), "is no file of WAL");
-    says(push(&yard, &copy(&yard, &segments[0], |bytes| bytes.fill(0))).expect(2), "does not begin as WAL does");
-    says(push(&yard, &copy(&yard, &segments[0], |bytes| bytes.truncate(1 << 20))).expect(2), "has 1048576 bytes");
+    says(
+        push(&yard, &copy(&yard, &segments[0], |bytes| bytes.fill(0))).expect(2),
+        "does not begin as WAL does",
+    );
+    says(
+        push(&yard, &copy(&yard, &segments[0], |bytes| bytes.truncate(1 << 20))).expect(2),
+        "has 1048576 bytes",
+    );
     let renamed = segments[0].file_name().unwrap();
     let renamed = yard.file(renamed.to_str().unwrap(), &std::fs::read(&segments[1]).unwrap());
     says(push(&yard, &renamed).expect(2), "holds segment");
@@ -63,7 +69,10 @@ fn what_is_no_wal_of_this_cluster_is_refused() {
     says(push(&yard, &history).expect(2), "name the cluster with --system-id");
     let id = yard.system_id();
     yard.run(&["wal-push", history.to_str().unwrap(), "--system-id", &id]).expect(0);
-    says(yard.run(&["wal-push", segments[0].to_str().unwrap(), "--system-id", "1"]).expect(2), "and not of 1");
+    says(
+        yard.run(&["wal-push", segments[0].to_str().unwrap(), "--system-id", "1"]).expect(2),
+        "and not of 1",
+    );
 }
 
 #[test]
@@ -72,7 +81,11 @@ fn a_push_that_was_killed_has_pushed_or_not() {
     for (point, is_there) in [("wal.uploaded", false), ("wal.recorded", true)] {
         let mut command = yard.command(&["wal-push".as_ref(), segments[0].as_os_str()]);
         ground::done(command.env("SLIPWAY_FAULT", format!("{point}=kill"))).expect(-1);
-        let is_recorded = yard.store.objects().iter().any(|path| path.to_str().unwrap().ends_with(".json") && !path.ends_with("store.json"));
+        let is_recorded = yard
+            .store
+            .objects()
+            .iter()
+            .any(|path| path.to_str().unwrap().ends_with(".json") && !path.ends_with("store.json"));
         assert_eq!(is_recorded, is_there, "{point}");
     }
     for segment in &segments {
@@ -87,7 +100,14 @@ fn a_push_that_was_killed_has_pushed_or_not() {
 fn many_that_push_the_same_at_once_do_no_harm() {
     let (recipient, identity) = yard::keys();
     let (yard, segments) = yard(Store::s3());
-    let push = || yard.command(&["wal-push".as_ref(), segments[0].as_os_str(), "--recipient".as_ref(), recipient.as_ref()]);
+    let push = || {
+        yard.command(&[
+            "wal-push".as_ref(),
+            segments[0].as_os_str(),
+            "--recipient".as_ref(),
+            recipient.as_ref(),
+        ])
+    };
     let all: Vec<_> = (0..4).map(|_| push().spawn().unwrap()).collect();
     for mut child in all {
         assert_eq!(child.wait().unwrap().code(), Some(0));
@@ -105,7 +125,11 @@ fn a_gap_is_told_and_later_wal_is_taken() {
     assert_eq!(push(&yard, &segments[0]).expect(0).stderr, "");
     let told = push(&yard, &segments[2]).expect(0);
     let missing = segments[1].file_name().unwrap().to_str().unwrap();
-    assert!(told.stderr.contains(&format!("{missing} is not there, and no restore goes past it")), "{}", told.stderr);
+    assert!(
+        told.stderr.contains(&format!("{missing} is not there, and no restore goes past it")),
+        "{}",
+        told.stderr
+    );
     assert_eq!(check(&yard, &[]).expect(0).summary()["runs"], 2);
 }
 
@@ -136,7 +160,8 @@ fn a_hole_after_a_base_backup_is_bad() {
 fn a_damaged_segment_is_found_by_reading() {
     let yard = Yard::over(Store::folder(), "");
     let segment = yard.archive();
-    let data = yard.store.named(&segment).into_iter().find(|path| path.extension().unwrap() != "json").unwrap();
+    let data =
+        yard.store.named(&segment).into_iter().find(|path| path.extension().unwrap() != "json").unwrap();
     let mut bytes = std::fs::read(&data).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

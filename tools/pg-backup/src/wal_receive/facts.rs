@@ -131,7 +131,7 @@ pub(super) async fn goal(server: &mut Server, facts: &Facts, slot: &str) -> Resu
     if facts.is_standby {
         // Its segments end when those of its primary do.
         let number = size.number_of(facts.position).saturating_sub(1);
-        return Ok(Goal { number, is_whole: facts.position.0 % size.bytes() == 0 });
+        return Ok(Goal { number, is_whole: facts.position.0.is_multiple_of(size.bytes()) });
     }
     #[derive(Deserialize)]
     struct At {
@@ -169,7 +169,8 @@ pub(super) fn explained(ended: &Ended, pusher: &Pusher<'_>) -> Error {
         return Error::Failed {
             what: format!("the server no longer has the WAL that comes next: {last}"),
             reason: "wal_lost",
-            hint: "empty the spool, begin anew, and make a new base backup: no restore goes past the gap".to_owned(),
+            hint: "empty the spool, begin anew, and make a new base backup: no restore goes past the gap"
+                .to_owned(),
         };
     }
     let stored = pusher.store.shown();

@@ -93,7 +93,12 @@ mod tests {
     fn all_but_the_newest_segment_goes_once_it_is_pushed() {
         let folder = tempfile::tempdir().unwrap();
         let mut spool = Spool::open(folder.path()).unwrap();
-        let all = ["000000010000000000000002", "000000010000000000000003", "00000002.history", "000000020000000000000003"];
+        let all = [
+            "000000010000000000000002",
+            "000000010000000000000003",
+            "00000002.history",
+            "000000020000000000000003",
+        ];
         for name in all.iter().chain(&["000000020000000000000004.partial", "notes.txt"]) {
             std::fs::write(folder.path().join(name), "").unwrap();
         }
