@@ -127,8 +127,7 @@ impl Read for Arriving {
             match self.ranges.blocking_recv() {
                 Some(Ok(range)) => self.current = range,
                 Some(Err(error)) if error.is_damage() => {
-                    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-                    return Err(damage(format!("{error}{}", cause.unwrap_or_default())));
+                    return Err(damage(crate::answer::with_causes(&error)));
                 }
                 Some(Err(error)) => return Err(io::Error::other(error)),
                 None => return Ok(0),
