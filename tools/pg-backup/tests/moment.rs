@@ -1,4 +1,10 @@
 //! `restore --at`: a real cluster, archived by the real binary, brought back to a moment.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a helper that fails, fails its test"
+)]
 
 mod ground;
 mod yard;
@@ -187,4 +193,38 @@ fn a_restored_server_that_takes_over_is_restored_across_its_timelines() {
     assert_eq!(rows, "1 2 4");
     assert_eq!(second.sql("erp", "select timeline_id from pg_control_checkpoint()").unwrap(), "3");
     heir.postgres.stop(testbed::Stop::Fast).unwrap();
+}
+
+/// Runs a command up to a point, asks it to stop there, and lets it go on.
+#[track_caller]
+fn stopped_at(command: &mut std::process::Command, point: &str) {
+    let child = command.env("SLIPWAY_FAULT", format!("{point}=stop")).spawn();
+    let mut child = child.unwrap();
+    ground::wait_until_stopped(child.id());
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, testbed::Signal::TERM).unwrap();
+    ground::resume(child.id());
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{point}");
+}
+
+#[test]
+fn a_restore_that_is_asked_to_stop_takes_its_server_with_it() {
+    let Past { yard, two_rows, .. } = past();
+    let folder = DataFolder::make().unwrap();
+    let pgdata = folder.data().display().to_string();
+    for point in ["restore.unpacked", "restore.replaying"] {
+        stopped_at(&mut yard.command(&["restore", "--at", &two_rows, "--pgdata", &pgdata]), point);
+        assert!(folder.data().join("pg-backup-restore.json").exists(), "it says what it is");
+    }
+    restore(&yard, &two_rows, &folder, "").expect(0);
+    assert_eq!(ask(folder, "select max(id) from account").1, "2");
+}
+
+#[test]
+fn a_base_backup_that_is_asked_to_stop_is_none() {
+    let Past { yard, .. } = past();
+    let listed = || yard.run(&["list", "--base", "--format", "json"]).expect(0).stdout;
+    let before = listed();
+    stopped_at(&mut yard.command(&["base", "--fast"]), "base.ended");
+    assert_eq!(listed(), before);
 }
