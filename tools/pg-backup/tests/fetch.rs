@@ -54,6 +54,12 @@ fn what_is_stored_comes_and_the_end_is_told_only_where_it_is() {
     let (yard, [first, second, third]) = archived(Store::s3());
     check(&yard, &mut fetch(&yard, &first, &[]), 0, "");
     assert_eq!(std::fs::metadata(target(&yard)).unwrap().len(), 16 << 20);
+    // A program that knows nothing of us reads it to its end.
+    let named = yard.folder.path().join(&first);
+    std::fs::rename(target(&yard), &named).unwrap();
+    let mut waldump = yard.postgres.command(yard.postgres.program("pg_waldump"));
+    let read = ground::done(waldump.arg("--stats").arg(&named)).expect(0);
+    assert!(read.stdout.contains("XLOG"), "{}", read.stdout);
     check(&yard, &mut fetch(&yard, &after(&third, 1), &[]), 1, "");
     check(&yard, &mut fetch(&yard, "00000002.history", &[]), 1, "");
     for object in yard.store.named(&second) {

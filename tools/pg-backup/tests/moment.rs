@@ -228,3 +228,20 @@ fn a_base_backup_that_is_asked_to_stop_is_none() {
     stopped_at(&mut yard.command(&["base", "--fast"]), "base.ended");
     assert_eq!(listed(), before);
 }
+
+#[test]
+fn root_gives_what_it_restores_to_the_account_of_the_server() {
+    let Past { yard, two_rows, .. } = past();
+    let folder = DataFolder::make().unwrap();
+    let pgdata = folder.data().display().to_string();
+    // As whoever runs the test, who may be root; the server's account can run this program.
+    let mut command = std::process::Command::new(&yard.program);
+    command.args(["restore", "--at", &two_rows, "--pgdata", &pgdata]).current_dir("/");
+    command.env("PG_BACKUP_STORE", yard.store.address());
+    ground::done(&mut command).expect(0);
+    let (restored, rows) = ask(folder, "select max(id) from account");
+    assert_eq!(rows, "2");
+    let owner =
+        std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(restored.data().join("PG_VERSION")).unwrap());
+    assert_eq!(owner, restored.runs_as().unwrap());
+}
