@@ -43,7 +43,7 @@ fn segments(fixture: &Fixture) -> Vec<String> {
         let folder = fixture.file(format!("v1/erp/wal/7300000000000000001/{timeline}"));
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().into_string().unwrap();
-            if let Some(stem) = name.strip_suffix(".00aa.zst") {
+            if let Some(stem) = name.strip_suffix(".00000000000000aa.zst") {
                 assert!(entry.path().with_file_name(format!("{stem}.json")).exists(), "{name}");
                 found.push(format!("{}/{}", &stem[7..8], &stem[22..]));
             }
