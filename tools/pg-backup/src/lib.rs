@@ -29,6 +29,7 @@ mod deletion;
 mod dump;
 mod garbage;
 mod globals;
+mod guard;
 mod lease;
 mod new_database;
 mod newest;

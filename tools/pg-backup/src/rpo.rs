@@ -41,7 +41,7 @@ pub(crate) fn run(args: &RpoArgs, context: &mut Context) -> Result<Outcome, Erro
     let max = SignedDuration::try_from(args.max.0).unwrap_or(SignedDuration::MAX);
     let found = crate::runtime()?.block_on(async {
         let store = opened::store(&args.series.store)?;
-        let Some(series) = none_is_none(opened::series(&store, &args.series).await)? else { return Ok(None) };
+        let Some(series) = opened::series_if_any(&store, &args.series).await? else { return Ok(None) };
         let newest = newest::newest(&store, &series, now, EARLIER).await?;
         let wal = if args.with_wal { wal::part(&store, series.cluster(), now).await? } else { None };
         let pace = pace(&newest);
@@ -59,15 +59,6 @@ pub(crate) fn run(args: &RpoArgs, context: &mut Context) -> Result<Outcome, Erro
     }
     answer::tell(context, args.report.format(), &answer.summary(), &answer.text())?;
     Ok(if answer.is_good() { Outcome::Good } else { Outcome::Bad })
-}
-
-/// No backup at all is an answer; which of several is meant is not.
-fn none_is_none(series: Result<Series, Error>) -> Result<Option<Series>, Error> {
-    match series {
-        Ok(series) => Ok(Some(series)),
-        Err(Error::NotFound { what, .. }) if what.contains(": holds no backup of any ") => Ok(None),
-        Err(error) => Err(error),
-    }
 }
 
 fn pace(newest: &Newest) -> Option<Pace> {

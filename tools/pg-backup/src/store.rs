@@ -191,6 +191,27 @@ impl Store {
         }
     }
 
+    /// When an object was written, by the store's clock; none when it is not there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn modified_at(&self, key: &Path) -> Result<Option<Timestamp>, Error> {
+        match self.inner.head(&self.absolute(key)).await {
+            Ok(found) => Ok(self.listed(found).map(|listed| listed.modified_at)),
+            Err(error) if failure::is_absent(&error) => Ok(None),
+            Err(error) => Err(self.error(&format!("looking at {key}"), error)),
+        }
+    }
+
+    /// Whether there is nothing at all, ours or not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_empty(&self) -> Result<bool, Error> {
+        let first = self.inner.list(Some(&self.prefix)).try_next().await;
+        first.map(|first| first.is_none()).map_err(|error| self.error("listing", error))
+    }
+
     /// Everything below a folder, in the order of the names; whole or an error.
     ///
     /// # Errors

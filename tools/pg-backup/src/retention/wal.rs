@@ -14,6 +14,8 @@ use crate::wal_name::Lsn;
 pub(crate) struct Segment {
     /// Of which system.
     pub(crate) system_id: String,
+    /// On which timeline it was written.
+    pub(crate) timeline: u32,
     /// The position after its last byte.
     pub(crate) end: Lsn,
 }
@@ -57,7 +59,7 @@ mod tests {
         let segments: Vec<_> = ["a", "b"]
             .into_iter()
             .flat_map(|system| {
-                (1..=4).map(|n| Segment { system_id: system.to_owned(), end: Lsn(n * SEGMENT) })
+                (1..=4).map(|n| Segment { system_id: system.to_owned(), timeline: 1, end: Lsn(n * SEGMENT) })
             })
             .collect();
         let gone: Vec<_> = expendable(&segments, kept)

@@ -44,13 +44,12 @@ impl WalPart {
 /// # Errors
 /// When the store fails, or the clocks differ too much.
 pub(super) async fn part(store: &Store, cluster: &Name, now: Timestamp) -> Result<Option<WalPart>, Error> {
-    let state = match wal_archive::wal_state(store, cluster, None).await {
-        Ok(state) => state,
-        Err(Error::NotFound { what, .. }) if what.contains(": holds no WAL of ") => return Ok(None),
-        Err(error) => return Err(error),
-    };
     let series = Series::Bases { cluster: cluster.clone() };
     let bases = opened::backups(store, &series).await?;
+    // After an upgrade WAL of several systems is there: that of the newest base backup is the one that goes on.
+    let Some(newest) = bases.good.last() else { return Ok(None) };
+    let system_id = newest.manifest.cluster.system_id.clone();
+    let state = wal_archive::wal_state(store, cluster, Some(&system_id)).await?;
     let proofs = proof::of_all(store, &series, &bases.good).await?;
     let words: BTreeMap<_, _> = bases
         .good
