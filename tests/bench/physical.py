@@ -70,7 +70,8 @@ class Repository(Physical):
         self.folder = folder
         (socket,) = cluster.administrator.ask("show unix_socket_directories")
         (data,) = cluster.administrator.ask("show data_directory")
-        own = [f"--repo1-path={folder}", f"--lock-path={folder}/lock", f"--log-path={folder}", "--log-level-file=off"]
+        # Small files together in larger ones, without which it would wait for the disk a thousand times.
+        own = [f"--repo1-path={folder}", "--repo1-bundle", f"--lock-path={folder}/lock", f"--log-path={folder}", "--log-level-file=off"]
         server = [f"--pg1-path={data}", f"--pg1-socket-path={socket}", f"--pg1-port={cluster.port}", "--pg1-user=postgres"]
         self.info = ["pgbackrest", "--config=/dev/null", f"--stanza={STANZA}", *own]
         self.command = [*self.info, *server]
