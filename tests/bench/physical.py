@@ -70,8 +70,7 @@ class Repository(Physical):
         self.folder = folder
         (socket,) = cluster.administrator.ask("show unix_socket_directories")
         (data,) = cluster.administrator.ask("show data_directory")
-        # Small files together in larger ones, without which it would wait for the disk a thousand times.
-        own = [f"--repo1-path={folder}", "--repo1-bundle", f"--lock-path={folder}/lock", f"--log-path={folder}", "--log-level-file=off"]
+        own = [f"--repo1-path={folder}", f"--lock-path={folder}/lock", f"--log-path={folder}", "--log-level-file=off"]
         server = [f"--pg1-path={data}", f"--pg1-socket-path={socket}", f"--pg1-port={cluster.port}", "--pg1-user=postgres"]
         self.info = ["pgbackrest", "--config=/dev/null", f"--stanza={STANZA}", *own]
         self.command = [*self.info, *server]
@@ -105,5 +104,6 @@ def base(name: str, binary: Path, cluster: Cluster, bucket: Bucket) -> Contestan
 def pgbackrest(cluster: Cluster, folder: Path) -> Contestant:
     """The peer, as alike as it can be: one process, the same compression, no archive of WAL to wait for."""
     stage = Repository(cluster, folder)
-    flags = ["--type=full", "--start-fast", "--no-archive-check", "--process-max=1", "--compress-type=zst", "--compress-level=3"]
+    # Small files go together into larger ones, without which it would wait for the disk a thousand times.
+    flags = ["--type=full", "--repo1-bundle", "--start-fast", "--no-archive-check", "--process-max=1", "--compress-type=zst", "--compress-level=3"]
     return Contestant("pgbackrest --process-max=1", [*stage.command, *flags, "backup"], Path("/"), stage=stage)
