@@ -37,7 +37,7 @@ def write(pattern: Path, folder: Path, changes: dict[str, str]) -> str:
     document |= {name: value for name, value in changes.items() if name in document}
     document["sha256"] = hashlib.sha256(encoded(document)).hexdigest()
     line = encoded(document) + b"\n"
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / pattern.name).write_bytes(line)
     return hashlib.sha256(line).hexdigest()
 

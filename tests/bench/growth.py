@@ -12,17 +12,21 @@ select id, gen_random_bytes(1000) as payload, repeat('checked and passed on ', 4
 from generate_series(1, {rows}::bigint) as id"""
 
 
-def make(cluster: Cluster, rows: int) -> None:
-    """Both databases; four tables stand for four times the volume."""
-    cluster.sql("postgres", f"create database {ONCE}")
-    cluster.sql(ONCE, "create extension pgcrypto", TABLE.format(name="part_1", rows=rows), "vacuum (freeze)")
+def make_once(cluster: Cluster, rows: int) -> None:
+    """One table, unless it is there."""
+    if not cluster.sql("postgres", f"select from pg_database where datname = '{ONCE}'"):
+        cluster.sql("postgres", f"create database {ONCE}")
+        cluster.sql(ONCE, "create extension pgcrypto", TABLE.format(name="part_1", rows=rows), "vacuum (freeze)", "checkpoint")
+
+
+def make_four_times(cluster: Cluster) -> None:
+    """Four tables of what is in the one."""
     cluster.copy(ONCE, FOUR_TIMES)
     for number in (2, 3, 4):
         cluster.sql(FOUR_TIMES, f"create unlogged table part_{number} as table part_1")
     cluster.sql(FOUR_TIMES, "vacuum (freeze)", "checkpoint")
 
 
-def drop(cluster: Cluster) -> None:
+def drop(cluster: Cluster, database: str) -> None:
     """Gives the disk back."""
-    for database in (ONCE, FOUR_TIMES):
-        cluster.sql("postgres", f"drop database if exists {database} with (force)")
+    cluster.sql("postgres", f"drop database if exists {database} with (force)", "checkpoint")

@@ -7,6 +7,7 @@ import erp
 from cluster import Cluster
 from contest import Contestant, Stage
 from dumping import Dumpers
+from shelf import Shelf
 
 DATABASE = "restored"
 
@@ -38,10 +39,11 @@ class Restorers:
         self.pipe = dumpers.pipe("sha256sum", erp.DATABASE)
         self.pg_dump = dumpers.pg_dump(erp.DATABASE)
 
-    def ours(self, name: str, environment: dict[str, str], *flags: str) -> Contestant:
-        """The tool, from its bucket."""
+    def ours(self, name: str, shelf: Shelf, *flags: str) -> Contestant:
+        """The tool."""
         command = [str(self.dumpers.binary), "restore", "--newest", "--to", DATABASE, "--json", *flags]
-        return self.contestant(name, command, environment | {"DATABASE_URL": self.cluster.url("postgres")})
+        where = {"DATABASE_URL": self.cluster.url("postgres"), "PG_BACKUP_PG_BIN": str(self.cluster.programs)}
+        return self.contestant(name, command, shelf.environment | where)
 
     def zstd(self) -> Contestant:
         """What undoes the pipe."""

@@ -12,16 +12,27 @@ from shelf import Bucket
 SEGMENT_BYTES = 16 << 20
 
 
-def take(cluster: Cluster, folder: Path, wanted: int) -> list[Path]:
-    """Copies of the segments that the server has filled last."""
+# So many bytes of WAL outlive a checkpoint, for `take`.
+KEPT = "512MB"
+
+
+def keep(cluster: Cluster) -> None:
+    """Lets the server keep what it has written."""
+    cluster.sql("postgres", f"alter system set wal_keep_size = '{KEPT}'", "select pg_reload_conf()")
+
+
+def take(cluster: Cluster, folder: Path, wanted: int) -> None:
+    """Copies the segments that the server has filled last into a folder of their own."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
+    (data,) = cluster.sql("postgres", "show data_directory")
+    (current,) = cluster.sql("postgres", "select pg_walfile_name(pg_current_wal_lsn())")
     # Filled ones sort before the current one; after it lie files that wait to be used again.
-    current, data = cluster.sql("postgres", "select pg_switch_wal()", "select pg_walfile_name(pg_current_wal_lsn()); show data_directory")[-2:]
-    full = sorted(path for path in Path(data, "pg_wal").iterdir() if len(path.name) == 24 and path.name < current)[-wanted - 1 : -1]
+    full = sorted(path for path in Path(data, "pg_wal").iterdir() if len(path.name) == 24 and path.name < current)[-wanted:]
     if len(full) < wanted or any(path.stat().st_size != SEGMENT_BYTES for path in full):
         raise Failed(f"the server has {len(full)} full segments of WAL instead of {wanted}")
-    return [Path(shutil.copy(path, folder)) for path in full]
+    for path in full:
+        shutil.copy(path, folder)
 
 
 class Archiving(Stage):
@@ -45,19 +56,18 @@ class Archiving(Stage):
                 raise Failed(f"the archive holds {stored} segments instead of {self.segments}")
 
 
-def push(name: str, binary: Path, bucket: Bucket, segments: list[Path]) -> Contestant:
+def push(name: str, binary: Path, bucket: Bucket, folder: Path, count: int) -> Contestant:
     """Ours, a process for each, as archive_command starts it."""
-    line = loop(segments, f"{quote(str(binary))} wal-push $segment")
     environment = bucket.environment | {"PG_BACKUP_CLUSTER": "bench"}
-    return Contestant(name, ["sh", "-c", line], Path("/"), stage=Archiving(len(segments), bucket), environment=environment)
+    stage = Archiving(count, bucket)
+    return Contestant(name, loop(folder, f"{quote(str(binary))} wal-push $segment"), Path("/"), stage=stage, environment=environment)
 
 
-def zstd(segments: list[Path]) -> Contestant:
-    """Compressing alone, to a file beside it."""
-    line = loop(segments, "zstd -q -3 -f $segment -o $segment.zst")
-    return Contestant("zstd -3 of it", ["sh", "-c", line], Path("/"), stage=Archiving(len(segments)))
+def zstd(folder: Path, count: int) -> Contestant:
+    """Compressing alone, to a file."""
+    return Contestant("zstd -3 of it", loop(folder, f"zstd -q -3 -f $segment -o {quote(str(folder))}.zst"), Path("/"), stage=Archiving(count))
 
 
-def loop(segments: list[Path], command: str) -> str:
+def loop(folder: Path, command: str) -> list[str]:
     """A process for each segment."""
-    return f"for segment in {' '.join(quote(str(path)) for path in segments)}; do {command} || exit; done"
+    return ["sh", "-c", f"for segment in {quote(str(folder))}/*; do {command} || exit; done"]

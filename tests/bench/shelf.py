@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from copy import copy
 from pathlib import Path
 
 from contest import Failed
@@ -26,8 +27,15 @@ class Bucket:
         self.files = self.bucket / PREFIX
         self.environment = ready["environment"] | {"PG_BACKUP_STORE": f"s3://{ready['bucket']}/{PREFIX}"}
 
+    def beside(self, prefix: str) -> "Bucket":
+        """The same bucket under another prefix, where nothing of this one is seen."""
+        other = copy(self)
+        other.files = self.bucket / prefix
+        other.environment = self.environment | {"PG_BACKUP_STORE": f"s3://{self.bucket.name}/{prefix}"}
+        return other
+
     def empty(self) -> None:
-        """As it was in the beginning."""
+        """As it was in the beginning, whatever the prefix."""
         # The server keeps notes beside the objects, under names with a dot.
         for path in self.bucket.iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()

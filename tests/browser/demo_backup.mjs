@@ -19,7 +19,7 @@ const asServer = (words) => (process.getuid() === 0 ? ["setpriv", "--reuid=postg
 /** Starts a restored cluster on a socket of its own, asks it, and stops it. */
 function ask(pgdata, question) {
   const [first, ...rest] = asServer([ofPostgres("pg_ctl"), "-D", pgdata, "-w", "-l", join(pgdata, "demo.log")]);
-  execFileSync(first, [...rest, "-o", `-c listen_addresses= -c unix_socket_directories=${pgdata}`, "start"], { stdio: "ignore" });
+  execFileSync(first, [...rest, "-o", `-c port=5432 -c listen_addresses= -c unix_socket_directories=${pgdata}`, "start"], { stdio: "ignore" });
   try {
     return sql(`postgres:///erp?host=${pgdata}&port=5432&user=postgres`, question);
   } finally {
@@ -34,7 +34,6 @@ async function server(environment) {
   copyFileSync(program("pg-backup"), tool);
   chmodSync(tool, 0o755);
   sql(ready.url, `alter system set archive_command = '${tool} wal-push %p'`);
-  sql(ready.url, "alter system set port = " + ready.port);
   sql(ready.url, "select pg_reload_conf()");
   return ready;
 }
@@ -65,9 +64,9 @@ async function demo() {
   const before = sql(url, "select to_char(clock_timestamp() at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')");
   sql(url, "select pg_sleep(0.05)");
   sql(url, "drop table orders");
-  sql(url, "create table other as select 1; select pg_switch_wal()");
-  const archived = () => sql(url, "select last_archived_wal >= pg_walfile_name(pg_current_wal_lsn() - 1) or pg_sleep(0.1) is null from pg_stat_archiver");
-  for (const deadline = Date.now() + 30_000; archived() !== "t" && Date.now() < deadline; );
+  const segment = sql(url, "create table other as select 1; select pg_walfile_name(pg_switch_wal())");
+  const isArchived = () => sql(url, `select last_archived_wal >= '${segment}' from pg_stat_archiver`) === "t";
+  for (const deadline = Date.now() + 30_000; !isArchived() && Date.now() < deadline; );
   ledger.expect("the migration goes well, and then somebody drops the table", { failed, table: sql(url, "select to_regclass('orders') is null") }, { failed: 0, table: "t" });
 
   const pgdata = join(socket, "restored");

@@ -74,7 +74,7 @@ async fn leased(
     let mut lease = stop.unless(acquired).await?;
     fault::point("leased");
     let made = tokio::select! {
-        made = make(args, plan, store, stop, context) => made,
+        made = make(args, plan, store, stop, context) => made.map_err(Error::once_begun),
         never = renew(&mut lease, store, context) => match never {},
     };
     let released = lease.release(store);

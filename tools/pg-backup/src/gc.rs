@@ -48,6 +48,7 @@ pub(crate) fn run(args: &GcArgs, context: &mut Context) -> Result<Outcome, Error
         // Leases are read after the listing: who began in between has nothing in it, and who was done has a manifest,
         // for which everything is looked at again.
         let listed = store.list(&series.folder()).await?;
+        release_common::fault::point("gc-listed");
         let leases = lease::all(&store, series.cluster()).await?;
         let busy: BTreeSet<_> =
             leases.iter().filter(|lease| lease.may_be_live(now)).filter_map(lease::Found::backup).collect();

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use jiff::Timestamp;
 use release_common::Context;
 
 use crate::cli::{IdArg, SeriesArgs, StoreArgs};
@@ -84,6 +83,28 @@ pub(crate) async fn series(store: &Store, args: &SeriesArgs) -> Result<Series, E
     let folder = only(found, "database", "--database", store)?;
     let database = decoded(&folder);
     Ok(Series::Dumps { cluster, database })
+}
+
+/// The series that is meant; none when the store holds no backup at all, which is an answer to some questions.
+///
+/// # Errors
+/// When there are several and none is named.
+pub(crate) async fn series_if_any(store: &Store, args: &SeriesArgs) -> Result<Option<Series>, Error> {
+    let error = match series(store, args).await {
+        Ok(series) => return Ok(Some(series)),
+        Err(error @ Error::NotFound { .. }) => error,
+        Err(error) => return Err(error),
+    };
+    let clusters = store.folders(&layout::root()).await?;
+    let is_empty = match (&args.store.cluster, clusters.as_slice()) {
+        (None, []) => true,
+        (None, [_, _, ..]) => false,
+        (Some(_), _) | (None, [_]) => {
+            let cluster = cluster(store, args.store.cluster.as_ref()).await?;
+            store.folders(&layout::databases_folder(&cluster)).await?.is_empty()
+        }
+    };
+    if is_empty { Ok(None) } else { Err(error) }
 }
 
 fn only(mut found: Vec<String>, what: &str, flag: &str, store: &Store) -> Result<String, Error> {
@@ -264,11 +285,6 @@ async fn ids(store: &Store, series: &Series) -> Result<Vec<BackupId>, Error> {
         parts.len().checked_sub(2).and_then(|index| parts.get(index)?.as_ref().parse().ok())
     });
     Ok(ids.collect())
-}
-
-/// The age of a moment, in whole seconds; a moment ahead of us has none.
-pub(crate) fn age_seconds(now: Timestamp, then: Timestamp) -> i64 {
-    now.as_second().saturating_sub(then.as_second())
 }
 
 #[cfg(test)]

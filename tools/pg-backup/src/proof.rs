@@ -8,6 +8,7 @@ use object_store::path::Path;
 use crate::error::Error;
 use crate::evidence::{Evidence, Level, Verdict};
 use crate::layout::{BackupId, Series};
+use crate::manifest::Kind;
 use crate::opened::Backup;
 use crate::retention::Standing;
 use crate::store::Store;
@@ -32,9 +33,14 @@ impl Proof {
     }
 
     /// Whether it counts. The last word decides: a whole restore does until a later verification finds damage, at
-    /// whatever level; then only another whole restore makes it count again.
+    /// whatever level; then only another whole restore makes it count again. A base backup, which `verify` reads to its
+    /// end and does not restore, counts as far as retention goes once it was read so.
     pub(crate) fn standing(&self, backup: &Backup) -> Standing {
-        let good = self.restored(backup).map(|evidence| evidence.finished_at);
+        let is_base = backup.manifest.kind == Kind::Base;
+        let was_read =
+            |evidence: &&Evidence| evidence.verdict == Verdict::Good && evidence.level >= Level::Decode;
+        let read = self.evidence.iter().rev().find(was_read).filter(|_| is_base);
+        let good = self.restored(backup).or(read).map(|evidence| evidence.finished_at);
         let is_bad = |evidence: &&Evidence| evidence.verdict == Verdict::Bad;
         let bad = self.evidence.iter().filter(is_bad).map(|evidence| evidence.finished_at).max();
         match (good, bad) {
@@ -47,10 +53,11 @@ impl Proof {
 
     /// In one word: `restored`, `decoded`, `read`, `unproven` or `BAD`.
     pub(crate) fn word(&self, backup: &Backup) -> &'static str {
-        match self.standing(backup) {
-            Standing::Bad => return "BAD",
-            Standing::Verified => return "restored",
-            Standing::Unproven => {}
+        if self.standing(backup) == Standing::Bad {
+            return "BAD";
+        }
+        if self.restored(backup).is_some() {
+            return "restored";
         }
         match self
             .evidence

@@ -8,6 +8,7 @@ mod apply;
 mod document;
 mod survey;
 mod table;
+mod wal;
 
 use std::io::Read;
 use std::path::Path;
@@ -31,7 +32,12 @@ pub(crate) fn plan(args: &RetainPlanArgs, context: &mut Context) -> Result<Outco
         let store = opened::store(&args.series.store)?;
         let series = opened::series(&store, &args.series).await?;
         let survey = survey::survey(&store, &series).await?;
-        Plan::make(&series, survey, policy, now)
+        let plan = Plan::make(&series, survey, policy, now)?;
+        if !args.series.base {
+            return Ok(plan);
+        }
+        let expendable = wal::expendable(&store, series.cluster(), |id| plan.keeps(id)).await?;
+        plan.with_wal(expendable)
     })?;
     for warning in &plan.summary.warnings {
         context.console.warn(warning);

@@ -107,6 +107,7 @@ where
     let (sender, receiver) = mpsc::channel(1);
     let (to_store, from_maker) = mpsc::channel(1);
     let (sealing, meter, mut stop) = (sealing.clone(), meter.clone(), sealing.stop.clone());
+    let mut stop_sending = stop.clone();
     let making = tokio::task::spawn_blocking(move || make(source, &sealing, &meter, sender));
     let passing = async move {
         stop.unless(pass(receiver, &to_store)).await?;
@@ -118,7 +119,7 @@ where
         let _ = to_store.send(None).await;
         Ok::<_, Error>(made)
     };
-    let (made, uploaded) = tokio::join!(passing, store.upload(key, from_maker));
+    let (made, uploaded) = tokio::join!(passing, store.upload(key, from_maker, &mut stop_sending));
     // A store that fails stops the source, which then fails for no reason of its own.
     match (made, uploaded) {
         (_, Err(error)) => Err(error),

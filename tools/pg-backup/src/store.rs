@@ -10,7 +10,7 @@ mod transfer;
 mod version;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::TryStreamExt;
@@ -27,6 +27,8 @@ use crate::document::FORMAT;
 use crate::error::Error;
 use crate::layout;
 
+/// Rest before a request is sent again that the client library does not repeat by itself.
+const AGAIN: Duration = Duration::from_millis(200);
 /// Small documents are read whole; a larger one is none of ours.
 const DOCUMENT_LIMIT: u64 = 64 << 20;
 
@@ -36,6 +38,8 @@ pub struct Store {
     inner: Arc<dyn ObjectStore>,
     prefix: Path,
     shown: String,
+    /// How long requests are tried again.
+    patience: Duration,
 }
 
 /// What says that a bucket holds backups of this program.
@@ -73,14 +77,14 @@ impl Store {
     /// When the location or the environment cannot be meant.
     pub fn open(location: &Location, patience: Duration) -> Result<Store, Error> {
         let (inner, prefix) = location.connect(patience)?;
-        Ok(Store { inner, prefix, shown: location.to_string() })
+        Ok(Store { inner, prefix, shown: location.to_string(), patience })
     }
 
     /// A store that lasts as long as its value, for tests of what is done with one.
     #[cfg(test)]
     pub(crate) fn in_memory() -> Store {
         let inner = Arc::new(object_store::memory::InMemory::new());
-        Store { inner, prefix: Path::default(), shown: "memory".to_owned() }
+        Store { inner, prefix: Path::default(), shown: "memory".to_owned(), patience: Duration::ZERO }
     }
 
     /// For messages: the address, never a key.
@@ -121,24 +125,34 @@ impl Store {
         }
     }
 
-    /// Writes an object that must not exist yet.
+    /// Writes an object that must not exist yet. A request whose answer is lost is sent again, since it can be carried
+    /// out only once; what it then meets may be its own work.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn create(&self, key: &Path, bytes: impl Into<Bytes>) -> Result<Created, Error> {
-        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        let payload = PutPayload::from_bytes(bytes.into());
-        match self.inner.put_opts(&self.absolute(key), payload.clone(), options).await {
-            Ok(_) => Ok(Created::New),
-            Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
-                // A request that was carried out but not answered is sent again and then meets its own work.
-                let is_own = self.read(key).await?.is_some_and(|found| {
-                    let sent: Vec<u8> = payload.iter().flat_map(|chunk| chunk.iter().copied()).collect();
-                    found == sent
-                });
-                Ok(if is_own { Created::New } else { Created::Existed })
+        let (bytes, begun) = (bytes.into(), Instant::now());
+        loop {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            let payload = PutPayload::from_bytes(bytes.clone());
+            let error = match self.inner.put_opts(&self.absolute(key), payload, options).await {
+                Ok(_) => return Ok(Created::New),
+                Err(object_store::Error::AlreadyExists { .. } | object_store::Error::Precondition { .. }) => {
+                    let is_own = self.read(key).await?.is_some_and(|found| found == bytes);
+                    return Ok(if is_own { Created::New } else { Created::Existed });
+                }
+                Err(error) => self.error(&format!("writing {key}"), error),
+            };
+            if !error.is_out_of_reach() {
+                return Err(error);
             }
-            Err(error) => Err(self.error(&format!("writing {key}"), error)),
+            if begun.elapsed() >= self.patience {
+                // One last look: a backup that exists must not be told as failed.
+                let is_there =
+                    self.read(key).await.is_ok_and(|found| found.is_some_and(|found| found == bytes));
+                return if is_there { Ok(Created::New) } else { Err(error) };
+            }
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
@@ -175,6 +189,27 @@ impl Store {
             Err(error) if failure::is_absent(&error) => Ok(None),
             Err(error) => Err(self.error(&format!("looking at {key}"), error)),
         }
+    }
+
+    /// When an object was written, by the store's clock; none when it is not there.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn modified_at(&self, key: &Path) -> Result<Option<Timestamp>, Error> {
+        match self.inner.head(&self.absolute(key)).await {
+            Ok(found) => Ok(self.listed(found).map(|listed| listed.modified_at)),
+            Err(error) if failure::is_absent(&error) => Ok(None),
+            Err(error) => Err(self.error(&format!("looking at {key}"), error)),
+        }
+    }
+
+    /// Whether there is nothing at all, ours or not.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn is_empty(&self) -> Result<bool, Error> {
+        let first = self.inner.list(Some(&self.prefix)).try_next().await;
+        first.map(|first| first.is_none()).map_err(|error| self.error("listing", error))
     }
 
     /// Everything below a folder, in the order of the names; whole or an error.

@@ -126,7 +126,9 @@ impl Read for Arriving {
         while self.current.is_empty() {
             match self.ranges.blocking_recv() {
                 Some(Ok(range)) => self.current = range,
-                Some(Err(error)) if error.is_damage() => return Err(damage(error.to_string())),
+                Some(Err(error)) if error.is_damage() => {
+                    return Err(damage(crate::answer::with_causes(&error)));
+                }
                 Some(Err(error)) => return Err(io::Error::other(error)),
                 None => return Ok(0),
             }

@@ -5,7 +5,7 @@
 use std::process::ExitCode;
 
 /// The code of a panic, as the language's own runtime has it.
-pub const PANIC: u8 = 101;
+const PANIC: u8 = 101;
 
 /// The exit codes of every tool. Not used: [`PANIC`], which is always a bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

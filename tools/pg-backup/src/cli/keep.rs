@@ -176,6 +176,9 @@ pub struct DoctorArgs {
     /// Folder for scratch clusters; else TMPDIR or /tmp
     #[arg(long, value_name = "FOLDER", env = "PG_BACKUP_SCRATCH")]
     pub scratch: Option<PathBuf>,
+    /// Account to run the scratch cluster as, when this is root
+    #[arg(long, value_name = "USER", default_value = "postgres")]
+    pub scratch_user: String,
     /// How to reach the database.
     #[command(flatten)]
     pub connect: ConnectArgs,

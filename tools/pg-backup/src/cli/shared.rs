@@ -1,10 +1,12 @@
 //! Flags that several commands share, and which backup a command is about.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use clap::builder::TypedValueParser;
+use clap::error::ErrorKind;
 use release_common::units::Span;
 
 use crate::layout::{BackupId, Name, NameError};
@@ -18,7 +20,7 @@ pub struct StoreArgs {
     /// Keys come from the platform's own chain: AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT,
     /// web identity tokens, instance metadata; GOOGLE_* and AZURE_* likewise. Without an address it is the folder
     /// pg-backup in XDG_DATA_HOME or ~/.local/share.
-    #[arg(long, value_name = "URL", env = "PG_BACKUP_STORE")]
+    #[arg(long, value_name = "URL", env = "PG_BACKUP_STORE", hide_env_values = true, value_parser = StoreAddress)]
     pub store: Option<Location>,
     /// Name of the cluster in the store; else the only one there
     #[arg(long, value_name = "NAME", env = "PG_BACKUP_CLUSTER")]
@@ -26,6 +28,48 @@ pub struct StoreArgs {
     /// Time to go on trying when the store does not answer
     #[arg(long, value_name = "TIME", default_value = "60s")]
     pub timeout: Span,
+}
+
+/// Reads the address of a store, and repeats none that holds a key.
+#[derive(Clone, Copy, Debug)]
+struct StoreAddress;
+
+impl TypedValueParser for StoreAddress {
+    type Value = Location;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<Location, clap::Error> {
+        let text = value.to_str().unwrap_or_default();
+        text.parse().map_err(|error| {
+            // What clap says by itself shows the value.
+            clap::Error::raw(ErrorKind::ValueValidation, format!("--store: {error}\n")).with_cmd(command)
+        })
+    }
+}
+
+/// Reads the name of a file, and repeats no address that was given in its place.
+#[derive(Clone, Copy, Debug)]
+struct AddressFile;
+
+impl TypedValueParser for AddressFile {
+    type Value = PathBuf;
+
+    fn parse_ref(
+        &self,
+        command: &clap::Command,
+        _: Option<&clap::Arg>,
+        value: &OsStr,
+    ) -> Result<PathBuf, clap::Error> {
+        if value.to_string_lossy().contains("://") {
+            let text = "--database-url-file: takes the name of a file: everybody can see an address among arguments\n";
+            return Err(clap::Error::raw(ErrorKind::ValueValidation, text).with_cmd(command));
+        }
+        Ok(value.into())
+    }
 }
 
 /// Which backups of a store are meant.
@@ -46,7 +90,7 @@ pub struct SeriesArgs {
 #[derive(Args, Clone, Debug)]
 pub struct ConnectArgs {
     /// Read the address from this file instead of DATABASE_URL
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = AddressFile)]
     pub database_url_file: Option<PathBuf>,
     /// Folder of pg_dump and the others; else the oldest installed that fit
     #[arg(long, value_name = "FOLDER", env = "PG_BACKUP_PG_BIN")]

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::document::Plan;
 use super::survey::{self, State};
+use super::wal;
 use crate::cli::SeriesArgs;
 use crate::deletion::{self, Deleted};
 use crate::error::Error;
@@ -36,6 +37,9 @@ pub(super) struct Done {
     /// Those that would be deleted.
     planned: Vec<BackupId>,
     freed_bytes: u64,
+    wal_segments: usize,
+    wal_freed_bytes: u64,
+    wal_denied: usize,
     is_dry: bool,
     stopped: Option<Signal>,
     pub(super) warnings: Vec<String>,
@@ -79,7 +83,8 @@ pub(super) async fn apply(
     let mut done = Done { is_dry, ..Done::default() };
     check_unchanged(store, plan, &survey.states)?;
     let deletions = plan.deletions();
-    if deletions.is_empty() {
+    let has_wal = matches!(series, Series::Bases { .. });
+    if deletions.is_empty() && !has_wal {
         return Ok(done);
     }
     check_decisions(plan, &survey.states)?;
@@ -107,7 +112,42 @@ pub(super) async fn apply(
             done.note(id, line.state.stored_bytes, deleted);
         }
     }
+    if has_wal && done.stopped.is_none() {
+        remove_wal(store, series, plan, stop, &mut done).await?;
+    }
     Ok(done)
+}
+
+/// WAL goes by the base backups that are there in the end: those that were held or denied need theirs too.
+async fn remove_wal(
+    store: &Store,
+    series: &Series,
+    plan: &Plan,
+    stop: &Stop,
+    done: &mut Done,
+) -> Result<(), Error> {
+    let is_dry = done.is_dry;
+    let expendable = wal::expendable(store, series.cluster(), |id| !is_dry || plan.keeps(id)).await?;
+    done.warnings.extend(expendable.warnings);
+    for segment in &expendable.segments {
+        done.stopped = stop.requested();
+        if done.stopped.is_some() {
+            break;
+        }
+        if !is_dry {
+            match wal::remove(store, segment).await {
+                Err(error) if deletion::is_denied(&error) => {
+                    done.warnings.push(answer::with_causes(&error));
+                    done.wal_denied += 1;
+                    continue;
+                }
+                other => other?,
+            }
+        }
+        done.wal_segments += 1;
+        done.wal_freed_bytes += segment.bytes();
+    }
+    Ok(())
 }
 
 fn check_unchanged(store: &Store, plan: &Plan, states: &[State]) -> Result<(), Error> {
@@ -202,7 +242,7 @@ impl Done {
     }
 
     pub(super) fn summary(&self, plan: &Plan) -> Value {
-        let (result, reason) = match (&self.stopped, self.denied.is_empty(), self.is_dry) {
+        let (result, reason) = match (&self.stopped, self.is_allowed(), self.is_dry) {
             (Some(_), ..) => ("stopped", "signal"),
             (None, false, _) => ("failed", "delete_denied"),
             (None, true, true) => ("good", "planned"),
@@ -211,7 +251,8 @@ impl Done {
         json!({
             "type": "summary", "result": result, "reason": reason, "dry_run": self.is_dry,
             "deleted": self.deleted, "would_delete": self.planned, "gone_before": self.gone, "held": self.held,
-            "denied": self.denied, "freed_bytes": self.freed_bytes, "plan_sha256": plan.summary.plan_sha256,
+            "denied": self.denied, "freed_bytes": self.freed_bytes, "wal_segments": self.wal_segments,
+            "wal_freed_bytes": self.wal_freed_bytes, "wal_denied": self.wal_denied, "plan_sha256": plan.summary.plan_sha256,
         })
     }
 
@@ -226,10 +267,18 @@ impl Done {
             (self.held.len(), "are held"),
             (self.denied.len(), "are denied"),
         ];
+        if self.wal_segments > 0 {
+            let freed = ByteSize(self.wal_freed_bytes);
+            text.push_str(&format!("; {} segments of WAL, {freed}", self.wal_segments));
+        }
         for (count, what) in more.into_iter().filter(|(count, _)| *count > 0) {
             text.push_str(&format!("; {count} {what}"));
         }
         text
+    }
+
+    fn is_allowed(&self) -> bool {
+        self.denied.is_empty() && self.wal_denied == 0
     }
 
     /// How the run ends.
@@ -240,11 +289,12 @@ impl Done {
         if let Some(signal) = self.stopped {
             return Ok(Outcome::Stopped(signal));
         }
-        if self.denied.is_empty() {
+        if self.is_allowed() {
             return Ok(Outcome::Good);
         }
+        let (backups, segments) = (self.denied.len(), self.wal_denied);
         Err(Error::Failed {
-            what: format!("the store does not let {} of the backups go", self.denied.len()),
+            what: format!("the store does not let {backups} backups and {segments} segments of WAL go"),
             reason: "delete_denied",
             hint: "objects that are locked go when their lock ends: the same command goes on then".to_owned(),
         })

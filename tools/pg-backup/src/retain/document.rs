@@ -8,9 +8,10 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::survey::{State, Survey};
+use super::wal::Expendable;
 use crate::document::hex;
 use crate::error::Error;
-use crate::layout::{Name, Series};
+use crate::layout::{BackupId, Name, Series};
 use crate::retention::{self, Policy, Reason};
 
 /// A whole plan.
@@ -56,6 +57,9 @@ pub(super) struct Summary {
     pub(super) delete: usize,
     pub(super) kept_bytes: u64,
     pub(super) freed_bytes: u64,
+    /// WAL that goes with the base backups, as it was when the plan was made; more may be there when it is applied.
+    pub(super) wal_segments: usize,
+    pub(super) wal_freed_bytes: u64,
     pub(super) warnings: Vec<String>,
     /// Of all that the decisions rest on.
     pub(super) state_sha256: String,
@@ -98,13 +102,29 @@ impl Plan {
             delete: of(Action::Delete).count(),
             kept_bytes: bytes(Action::Keep),
             freed_bytes: bytes(Action::Delete),
+            wal_segments: 0,
+            wal_freed_bytes: 0,
             warnings,
             state_sha256: state_sha256(lines.iter().map(|line| &line.state))?,
             plan_sha256: String::new(),
         };
-        let mut plan = Plan { lines, summary };
-        plan.summary.plan_sha256 = plan.sha256()?;
-        Ok(plan)
+        Plan { lines, summary }.signed()
+    }
+
+    /// The same with what becomes of WAL.
+    ///
+    /// # Errors
+    /// Never but by JSON's word.
+    pub(super) fn with_wal(mut self, wal: Expendable) -> Result<Plan, Error> {
+        self.summary.wal_segments = wal.segments.len();
+        self.summary.wal_freed_bytes = wal.bytes();
+        self.summary.warnings.extend(wal.warnings);
+        self.signed()
+    }
+
+    fn signed(mut self) -> Result<Plan, Error> {
+        self.summary.plan_sha256 = self.sha256()?;
+        Ok(self)
     }
 
     /// Reads what `retain plan --format json` wrote.
@@ -145,6 +165,11 @@ impl Plan {
             Some(database) => Series::Dumps { cluster, database },
             None => Series::Bases { cluster },
         }
+    }
+
+    /// Whether a backup stays.
+    pub(super) fn keeps(&self, id: &BackupId) -> bool {
+        self.lines.iter().any(|line| line.state.id == *id && line.action == Action::Keep)
     }
 
     /// Those that go, oldest first.

@@ -26,6 +26,10 @@ pub(super) fn render(plan: &Plan) -> String {
         summary.keep,
         ByteSize(summary.kept_bytes)
     );
+    if summary.wal_segments > 0 {
+        let freed = ByteSize(summary.wal_freed_bytes);
+        let _ = writeln!(text, "{} segments of WAL to delete, {freed} to free", summary.wal_segments);
+    }
     text
 }
 

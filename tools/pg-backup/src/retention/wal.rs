@@ -7,24 +7,15 @@
 
 use std::collections::BTreeMap;
 
-/// A position in the WAL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Lsn(pub(crate) u64);
-
-impl Lsn {
-    /// Reads `0/2000028`.
-    pub(crate) fn parse(text: &str) -> Option<Lsn> {
-        let (high, low) = text.split_once('/')?;
-        let part = |digits: &str| u32::from_str_radix(digits, 16).ok();
-        Some(Lsn(u64::from(part(high)?) << 32 | u64::from(part(low)?)))
-    }
-}
+use crate::wal_name::Lsn;
 
 /// A stored segment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Segment {
     /// Of which system.
     pub(crate) system_id: String,
+    /// On which timeline it was written.
+    pub(crate) timeline: u32,
     /// The position after its last byte.
     pub(crate) end: Lsn,
 }
@@ -54,7 +45,8 @@ pub(crate) fn expendable<'a>(segments: &'a [Segment], kept: &[Start]) -> Vec<&'a
 
 #[cfg(test)]
 mod tests {
-    use super::{Lsn, Segment, Start, expendable};
+    use super::{Segment, Start, expendable};
+    use crate::wal_name::Lsn;
 
     const SEGMENT: u64 = 16 << 20;
 
@@ -67,7 +59,7 @@ mod tests {
         let segments: Vec<_> = ["a", "b"]
             .into_iter()
             .flat_map(|system| {
-                (1..=4).map(|n| Segment { system_id: system.to_owned(), end: Lsn(n * SEGMENT) })
+                (1..=4).map(|n| Segment { system_id: system.to_owned(), timeline: 1, end: Lsn(n * SEGMENT) })
             })
             .collect();
         let gone: Vec<_> = expendable(&segments, kept)
@@ -89,14 +81,5 @@ mod tests {
         check(&[], &[]);
         check(&[start("a", None), start("a", Some(3 * SEGMENT))], &[]);
         check(&[start("b", Some(SEGMENT)), start("a", None)], &[("b", 1)]);
-    }
-
-    #[test]
-    fn a_position_is_read_as_postgresql_writes_it() {
-        assert_eq!(Lsn::parse("0/2000028"), Some(Lsn(0x200_0028)));
-        assert_eq!(Lsn::parse("1A/FF"), Some(Lsn(0x1A_0000_00FF)));
-        for text in ["", "0", "0/", "/0", "0/1FFFFFFFF", "x/1"] {
-            assert_eq!(Lsn::parse(text), None, "{text}");
-        }
     }
 }

@@ -3,6 +3,8 @@
 //! Equal parts because some stores refuse others; ranges because a reader such as `pg_restore` may take longer for one
 //! object than any single request may last. Memory is bounded by the parts under way, whatever the size of the object.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use object_store::path::Path;
@@ -13,11 +15,14 @@ use tokio::task::JoinSet;
 use super::failure::StoreError;
 use super::{Created, Store};
 use crate::error::Error;
+use crate::stop::Stop;
 
 /// Bytes of a part and of a range: with it an object may have 78 GiB, since stores allow 10,000 parts.
 pub const PART_BYTES: usize = 8 << 20;
 /// Parts under way at one time: more would not fill the line better, and memory is counted in them.
 const PARTS_UNDER_WAY: usize = 4;
+/// How long the removal of parts may take: a rule of the bucket removes what stays.
+const ABORT_LIMIT: Duration = Duration::from_secs(10);
 /// Ranges asked for ahead of the reader.
 const RANGES_AHEAD: usize = 3;
 
@@ -33,11 +38,12 @@ impl Store {
     /// without a `None`, end the upload, and nothing is stored: only who has seen the true end of the data says so.
     ///
     /// # Errors
-    /// When the store fails, or does not have in the end what was sent.
-    pub async fn upload(
+    /// When the store fails, or does not have in the end what was sent; and when the run is to stop.
+    pub(crate) async fn upload(
         &self,
         key: &Path,
         mut parts: mpsc::Receiver<Option<Bytes>>,
+        stop: &mut Stop,
     ) -> Result<Option<Uploaded>, Error> {
         let mut pending: Option<Bytes> = None;
         let mut upload: Option<Multipart<'_>> = None;
@@ -49,14 +55,14 @@ impl Store {
                     let Some(earlier) = pending.replace(part) else { continue };
                     let running = match &mut upload {
                         Some(running) => running,
-                        None => upload.insert(Multipart::begin(self, key).await?),
+                        None => upload.insert(stop.unless(Multipart::begin(self, key)).await?),
                     };
-                    running.send(earlier).await?;
+                    running.send(earlier, stop).await?;
                 }
                 Some(None) => break,
                 None => {
-                    if let Some(upload) = upload {
-                        upload.abort().await;
+                    if let Some(mut upload) = upload {
+                        upload.take_back().await;
                     }
                     return Ok(None);
                 }
@@ -65,16 +71,16 @@ impl Store {
         let last = pending.unwrap_or_default();
         match upload {
             None => {
-                if self.create(key, last).await? == Created::Existed {
+                if stop.unless(self.create(key, last)).await? == Created::Existed {
                     return Err(self.damaged(key, "has been written by somebody else"));
                 }
             }
             Some(mut upload) => {
-                upload.send(last).await?;
-                upload.complete(bytes).await?;
+                upload.send(last, stop).await?;
+                upload.complete(bytes, stop).await?;
             }
         }
-        self.confirm(key, bytes).await?;
+        stop.unless(self.confirm(key, bytes)).await?;
         Ok(Some(Uploaded { bytes }))
     }
 
@@ -143,52 +149,66 @@ impl Multipart<'_> {
         Ok(Multipart { store, key: key.clone(), upload, parts: JoinSet::new() })
     }
 
-    async fn send(&mut self, part: Bytes) -> Result<(), Error> {
+    async fn send(&mut self, part: Bytes, stop: &mut Stop) -> Result<(), Error> {
         while self.parts.len() >= PARTS_UNDER_WAY {
-            self.join_one().await?;
+            self.join_one(stop).await?;
         }
         release_common::fault::point("part");
         self.parts.spawn(self.upload.put_part(PutPayload::from_bytes(part)));
         Ok(())
     }
 
-    async fn join_one(&mut self) -> Result<(), Error> {
-        let failure = match self.parts.join_next().await {
+    /// Waits for one part. A store that answers nothing must not keep a run that is to stop.
+    async fn join_one(&mut self, stop: &mut Stop) -> Result<(), Error> {
+        let joined = tokio::select! {
+            joined = self.parts.join_next() => joined,
+            signal = stop.wait() => return Err(self.give_up(Error::Stopped(signal)).await),
+        };
+        let failure = match joined {
             None | Some(Ok(Ok(()))) => return Ok(()),
             Some(Ok(Err(error))) => error,
             Some(Err(source)) => object_store::Error::JoinError { source },
         };
+        let failure = self.store.error(&format!("writing {}", self.key), failure);
         Err(self.give_up(failure).await)
     }
 
     /// An answer that was lost says nothing: the object itself tells whether the store has finished it.
-    async fn complete(&mut self, bytes: u64) -> Result<(), Error> {
+    async fn complete(&mut self, bytes: u64, stop: &mut Stop) -> Result<(), Error> {
         while !self.parts.is_empty() {
-            self.join_one().await?;
+            self.join_one(stop).await?;
         }
-        match self.upload.complete().await {
+        let completed = tokio::select! {
+            completed = self.upload.complete() => completed,
+            signal = stop.wait() => return Err(self.give_up(Error::Stopped(signal)).await),
+        };
+        match completed {
             Ok(_) => Ok(()),
-            Err(_) if self.store.size(&self.key).await? == Some(bytes) => Ok(()),
-            Err(error) => Err(self.give_up(error).await),
+            Err(_) if self.store.size(&self.key).await.is_ok_and(|size| size == Some(bytes)) => Ok(()),
+            Err(error) => {
+                let failure = self.store.error(&format!("writing {}", self.key), error);
+                Err(self.give_up(failure).await)
+            }
         }
     }
 
-    async fn give_up(&mut self, error: object_store::Error) -> Error {
-        self.parts.abort_all();
-        let failure = self.store.error(&format!("writing {}", self.key), error);
-        abort(self.store, &self.key, &mut self.upload).await;
+    async fn give_up(&mut self, failure: Error) -> Error {
+        self.take_back().await;
         failure
     }
 
-    async fn abort(mut self) {
+    /// An object that the store has completed all the same stays, and nothing names it.
+    async fn take_back(&mut self) {
         self.parts.shutdown().await;
-        abort(self.store, &self.key, &mut self.upload).await;
+        match tokio::time::timeout(ABORT_LIMIT, self.upload.abort()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => self.complain(&error.to_string()),
+            Err(_) => self.complain("the store does not answer"),
+        }
     }
-}
 
-/// Parts that stay behind cost money and nobody sees them; a rule of the bucket removes what this cannot.
-async fn abort(store: &Store, key: &Path, upload: &mut Box<dyn MultipartUpload>) {
-    if let Err(error) = upload.abort().await {
-        tracing::warn!("{}: the parts of {key} could not be removed: {error}", store.shown);
+    /// Parts that stay behind cost money and nobody sees them.
+    fn complain(&self, reason: &str) {
+        tracing::warn!("{}: the parts of {} could not be removed: {reason}", self.store.shown, self.key);
     }
 }

@@ -21,17 +21,23 @@ pub(crate) fn mark(command: &mut Command, value: &str) {
     command.env(MARK, value);
 }
 
-/// The command lines of the living processes with this mark.
-pub(crate) fn marked(value: &str) -> Vec<String> {
+/// The ids of the living processes with this mark.
+pub(crate) fn marked_ids(value: &str) -> Vec<u32> {
     let wanted = format!("{MARK}={value}");
-    let processes = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.path());
+    let names = fs::read_dir("/proc").unwrap().flatten().map(|entry| entry.file_name());
+    let ids = names.filter_map(|name| name.to_str()?.parse().ok());
     let is_wanted = |text: Vec<u8>| text.split(|byte| *byte == 0).any(|item| item == wanted.as_bytes());
     // One that ends meanwhile, or is ended and not waited for, has no environment.
-    let with_mark = processes.filter(|path| fs::read(path.join("environ")).is_ok_and(is_wanted));
-    let line = |path: std::path::PathBuf| {
-        String::from_utf8_lossy(&fs::read(path.join("cmdline")).unwrap_or_default()).replace('\0', " ")
+    ids.filter(|id: &u32| fs::read(format!("/proc/{id}/environ")).is_ok_and(is_wanted)).collect()
+}
+
+/// Their command lines.
+pub(crate) fn marked(value: &str) -> Vec<String> {
+    let line = |id: u32| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ")
     };
-    with_mark.map(line).collect()
+    marked_ids(value).into_iter().map(line).collect()
 }
 
 /// Waits until no process with this mark lives.

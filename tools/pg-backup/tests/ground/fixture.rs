@@ -7,13 +7,18 @@ use jiff::{SignedDuration, Timestamp};
 use pg_backup::counts::Difference;
 use pg_backup::evidence::{Evidence, Level, RestoreCheck, SchemaCheck, Verdict};
 use pg_backup::layout::{BackupId, Series};
-use pg_backup::manifest::{Cluster, Kind, Manifest, Release, Role, RowTotals, StoredObject, Tool};
+use pg_backup::manifest::{Cluster, Kind, Manifest, Release, Role, RowTotals, StoredObject, Tool, WalRange};
+use pg_backup::wal_name::{Lsn, SegmentSize, WalName};
+use pg_backup::wal_record::{WalPlace, WalRecord};
 use sha2::{Digest, Sha256};
 
 use super::{Done, Shelf, binary, done, fed};
 
 /// Bytes of the database that the fixture's backups are of.
 pub(crate) const DATABASE_BYTES: u64 = 100 << 30;
+
+/// The system identifier of the cluster.
+const SYSTEM: &str = "7300000000000000001";
 
 /// A store, and what time it is.
 pub(crate) struct Fixture {
@@ -47,6 +52,57 @@ impl Fixture {
         let marker = r#"{"type":"store","format":1,"created_at":"2026-01-01T00:00:00Z"}"#;
         fixture.write("v1/store.json", marker.as_bytes());
         fixture
+    }
+
+    /// An empty store for base backups in a folder.
+    pub(crate) fn of_bases() -> Fixture {
+        let fixture = Fixture::in_folder();
+        Fixture { series: Series::Bases { cluster: "erp".parse().unwrap() }, ..fixture }
+    }
+
+    /// A base backup of so many hours ago that begins at the start of this segment of timeline 1, read to its end.
+    pub(crate) fn base(&self, hours: i64, segment: u64) -> BackupId {
+        let id = self.changed(hours, |manifest| {
+            let lsn = |offset: u64| Lsn(segment * SegmentSize::USUAL.bytes() + offset).to_string();
+            (manifest.kind, manifest.database, manifest.rows) = (Kind::Base, None, None);
+            manifest.wal = Some(WalRange {
+                timeline: 1,
+                start_lsn: lsn(40),
+                stop_lsn: lsn(80),
+                stop_at: manifest.finished_at,
+                segment_bytes: SegmentSize::USUAL.bytes(),
+            });
+        });
+        self.evidence(&id, 10, |evidence| (evidence.level, evidence.restore) = (Level::Decode, None));
+        id
+    }
+
+    /// A segment of WAL that was filled at this hour before noon.
+    pub(crate) fn wal(&self, timeline: u32, number: u64, hours: i64) {
+        let at = noon() - SignedDuration::from_hours(hours);
+        let name = WalName::Segment(SegmentSize::USUAL.segment(timeline, number));
+        let object = StoredObject {
+            name: format!("{name}.00aa.zst"),
+            role: Role::Wal,
+            bytes: 4,
+            sha256: "ab".repeat(32),
+            plain_bytes: SegmentSize::USUAL.bytes(),
+            plain_sha256: "cd".repeat(32),
+        };
+        let place = WalPlace { cluster: self.series.cluster().clone(), system_id: SYSTEM.to_owned() };
+        self.write(place.object(&name, &object.name), b"zstd");
+        let record = WalRecord {
+            format: 1,
+            name,
+            system_id: SYSTEM.to_owned(),
+            object,
+            recipients: Vec::new(),
+            written_at: at,
+            pushed_at: at,
+            history: None,
+            pg_backup: "0.1.0".to_owned(),
+        };
+        self.write(place.record(&name), &record.encode().unwrap());
     }
 
     /// Moves the time.
@@ -124,6 +180,19 @@ impl Fixture {
         done(&mut self.command(arguments))
     }
 
+    /// Runs a line of bash with `pipefail`, in which `pg-backup` is the binary and `$CLOCK` makes it the fixture's time.
+    #[track_caller]
+    pub(crate) fn shell(&self, line: &str) -> Done {
+        let folder = binary().parent().unwrap().to_owned();
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path = std::env::join_paths(std::iter::once(folder).chain(std::env::split_paths(&path))).unwrap();
+        let mut command = Command::new("bash");
+        command.args(["-o", "pipefail", "-c", line]).env("PATH", path);
+        command.env("CLOCK", format!("--test-clock {}", self.clock.path().display()));
+        command.env("PG_BACKUP_STORE", self.shelf.address()).envs(self.shelf.environment());
+        done(command.stdin(Stdio::null()))
+    }
+
     /// Runs it with input.
     #[track_caller]
     pub(crate) fn feed(&self, arguments: &[&str], input: &str) -> Done {
@@ -193,7 +262,7 @@ fn manifest(id: &BackupId, at: Timestamp) -> Manifest {
         kind: Kind::Dump,
         cluster: Cluster {
             name: "erp".parse().unwrap(),
-            system_id: "7300000000000000001".to_owned(),
+            system_id: SYSTEM.to_owned(),
             server_version: 150_018,
         },
         database: Some("erp".to_owned()),

@@ -161,18 +161,12 @@ impl Ground {
     /// Waits until a process has stopped itself at a fault point.
     #[track_caller]
     pub(crate) fn wait_until_stopped(&self, pid: u32) {
-        let is_stopped = || {
-            let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-            assert!(!stat.is_empty() && !stat.contains(") Z "), "it ended before it stopped");
-            stat.contains(") T ")
-        };
-        wait("the process stops", is_stopped);
+        wait_until_stopped(pid);
     }
 
     /// Lets a stopped process go on.
     pub(crate) fn resume(&self, pid: u32) {
-        let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
-        rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
+        resume(pid);
     }
 
     /// Waits until a query of the cluster answers so.
@@ -263,6 +257,23 @@ pub(crate) fn wait(what: &str, is_so: impl Fn() -> bool) {
         assert!(Instant::now() < deadline, "not within {LIMIT:?}: {what}");
         std::thread::yield_now();
     }
+}
+
+/// Waits until a process has stopped itself at a fault point.
+#[track_caller]
+pub(crate) fn wait_until_stopped(pid: u32) {
+    let is_stopped = || {
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        assert!(!stat.is_empty() && !stat.contains(") Z "), "it ended before it stopped");
+        stat.contains(") T ")
+    };
+    wait("the process stops", is_stopped);
+}
+
+/// Lets a stopped process go on.
+pub(crate) fn resume(pid: u32) {
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::CONT).unwrap();
 }
 
 /// The binary under test.

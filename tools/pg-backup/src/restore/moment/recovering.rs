@@ -17,6 +17,7 @@ use serde::Deserialize;
 use super::account::Account;
 use super::folder::DataFolder;
 use crate::error::Error;
+use crate::guard::{Last, guarded};
 use crate::programs::Programs;
 use crate::server::Server;
 use crate::stop::Stop;
@@ -31,8 +32,6 @@ const DROP_LIMIT: Duration = Duration::from_secs(8);
 const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 /// What it says when it takes connections.
 const READY: &str = "ready to accept connections";
-/// Ends the server when we are killed: nobody would stop it then. It follows the program that it starts.
-const GUARD: [&str; 4] = ["setpriv", "--pdeathsig", "QUIT", "--"];
 
 /// A running server.
 #[derive(Debug)]
@@ -209,8 +208,8 @@ fn escaped(word: &str) -> String {
 
 /// The server with what must not come from the backup: where it listens, whom it lets in, where it logs, what it archives.
 fn command(postgres: &Path, data: &DataFolder, private: &Path) -> Command {
-    let mut command = Command::new(GUARD.first().unwrap_or(&"setpriv"));
-    command.args(GUARD.iter().skip(1)).arg(postgres).arg("-D").arg(data.path());
+    let mut command = Command::new(postgres);
+    command.arg("-D").arg(data.path());
     let path = |name: &str| private.join(name).display().to_string();
     let mut settings: Vec<(&str, String)> = vec![
         ("data_directory", data.path().display().to_string()),
@@ -242,7 +241,9 @@ fn command(postgres: &Path, data: &DataFolder, private: &Path) -> Command {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     // It needs our environment: restore_command finds the keys of the store in it. The terminal's signals are for us.
-    command.env_remove("PGDATA").process_group(0).current_dir(private);
+    command.env_remove("PGDATA").current_dir(private);
+    let mut command = guarded(command, Last::Quit);
+    command.process_group(0);
     command
 }
 
