@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use object_store::path::Path as Key;
+use release_common::fault;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cat;
@@ -302,6 +303,7 @@ fn pass<W: Write>(
         chunk.clear();
         (&mut reader).take(CHUNK_BYTES).read_to_end(&mut chunk).map_err(Passing::Reading)?;
         meter.add_read(chunk.len() as u64);
+        fault::point("fetched");
         if let Some(open) = &mut writer {
             match open.write_all(&held) {
                 Ok(()) => {}
