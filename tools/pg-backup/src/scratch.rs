@@ -182,7 +182,9 @@ fn own_command(program: &Path, folder: &Path, account: &Account) -> Command {
     // Ours may hold keys of the store and a password: they are not its business.
     command.env_clear();
     for name in ["PATH", "TZ", "TZDIR", "LD_LIBRARY_PATH"] {
-        std::env::var_os(name).into_iter().for_each(|value| drop(command.env(name, value)));
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
     }
     command.env("LC_ALL", "C").env("HOME", folder).current_dir(folder).process_group(0);
     account.apply(&mut command);
