@@ -12,6 +12,7 @@ use std::process::Stdio;
 
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path as Key;
+use release_common::fault;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::cat;
@@ -304,6 +305,7 @@ fn pass<W: Write>(
         chunk.clear();
         (&mut reader).take(CHUNK_BYTES).read_to_end(&mut chunk).map_err(Passing::Reading)?;
         meter.add_read(chunk.len() as u64);
+        fault::point("fetched");
         if let Some(open) = &mut writer {
             match open.write_all(&held) {
                 Ok(()) => {}

@@ -5,6 +5,8 @@
 //! is stored beside the backup.
 
 mod blame;
+#[cfg(test)]
+mod every_byte;
 mod objects;
 mod report;
 mod restored;

@@ -30,7 +30,9 @@ impl Planned<'_> {
     /// When stdout cannot be written.
     pub(super) fn tell(&self, context: &mut Context) -> Result<Outcome, Error> {
         let mut summary = self.summary("planned");
-        summary["steps"] = json!(self.steps());
+        if let Some(summary) = summary.as_object_mut() {
+            summary.insert("steps".to_owned(), json!(self.steps()));
+        }
         let steps: String = self.steps().iter().map(|step| format!("\n  {step}")).collect();
         let text =
             format!("would restore {} as {} on {}:{steps}", self.manifest.id, self.target, self.place());

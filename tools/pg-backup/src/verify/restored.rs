@@ -59,7 +59,9 @@ pub(super) async fn restore(
     match scratch::sweep(&parent) {
         Ok(swept) if swept.is_empty() => {}
         Ok(swept) => {
-            context.console.note(format_args!("removed {} scratch clusters of killed runs", swept.len()));
+            context
+                .console
+                .note(format_args!("scratch clusters of killed runs were removed: {}", swept.len()));
         }
         Err(error) => context.console.warn(format_args!("{error}")),
     }
