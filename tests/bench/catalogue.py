@@ -64,9 +64,12 @@ class Counted(Stage):
         run.figures["other_requests"] = requests.total() - requests["LIST"] - requests["GET"]
 
 
-def asked(name: str, command: list[str], bucket: Bucket, proxy: CountingProxy | None = None) -> Contestant:
-    """A command on the bucket, with its requests counted or not."""
-    if proxy is None:
-        return Contestant(name, command, Path("/"), environment=bucket.environment)
+def far(name: str, command: list[str], bucket: Bucket, proxy: CountingProxy) -> Contestant:
+    """A command on the bucket. The server takes a second for each page that it lists, whoever asks."""
     environment = bucket.environment | {"AWS_ENDPOINT": proxy.url}
-    return Contestant(f"{name}, counted", command, Path("/"), stage=Counted(proxy), environment=environment, is_slow=True)
+    return Contestant(f"{name}, S3", command, Path("/"), stage=Counted(proxy), environment=environment, is_slow=True)
+
+
+def near(name: str, command: list[str], bucket: Bucket) -> Contestant:
+    """The same, with the bucket's files as a local folder: what the tool itself takes."""
+    return Contestant(f"{name}, folder", command, Path("/"), environment={"PG_BACKUP_STORE": str(bucket.files)})

@@ -14,7 +14,7 @@ from generate_series(1, {rows}::bigint) as id"""
 
 def make_once(cluster: Cluster, rows: int) -> None:
     """One table, unless it is there."""
-    if not cluster.sql("postgres", f"select from pg_database where datname = '{ONCE}'"):
+    if not cluster.sql("postgres", f"select 1 from pg_database where datname = '{ONCE}'"):
         cluster.sql("postgres", f"create database {ONCE}")
         cluster.sql(ONCE, "create extension pgcrypto", TABLE.format(name="part_1", rows=rows), "vacuum (freeze)", "checkpoint")
 

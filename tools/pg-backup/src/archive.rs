@@ -10,6 +10,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use futures_util::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path as Key;
 use release_common::fault;
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -28,6 +29,8 @@ use crate::unseal::{self, Unsealing};
 
 /// Large enough that handing it over costs little; as much is held back until the end is known to be good.
 const CHUNK_BYTES: u64 = 256 << 10;
+/// Files spooled at one time: nothing else is at work meanwhile, and each takes a processor and some memory.
+const FILES_AT_ONCE: usize = 3;
 
 /// One backup, opened for reading.
 #[derive(Clone, Debug)]
@@ -175,19 +178,18 @@ impl Archive<'_> {
         if self.manifest.kind == Kind::DumpDirectory {
             let made = std::fs::create_dir(&whole);
             made.map_err(|source| Error::File { path: whole.clone(), doing: "making it", source })?;
-            for object in self.manifest.objects.iter().filter(|object| object.role == Role::DumpFile) {
-                self.file(object, &whole.join(local_name(&object.name))).await?;
-            }
+            let files = self.manifest.objects.iter().filter(|object| object.role == Role::DumpFile);
+            let copies = files.map(|object| self.file(object, whole.join(local_name(&object.name))));
+            stream::iter(copies).buffer_unordered(FILES_AT_ONCE).try_collect::<()>().await?;
         } else if let Some(object) = self.manifest.object(Role::Dump) {
-            self.file(object, &whole).await?;
+            self.file(object, whole.clone()).await?;
         }
         Ok(whole)
     }
 
-    async fn file(&self, object: &StoredObject, path: &Path) -> Result<(), Error> {
-        let made = File::create_new(path);
-        let file =
-            made.map_err(|source| Error::File { path: path.to_owned(), doing: "making it", source })?;
+    async fn file(&self, object: &StoredObject, path: PathBuf) -> Result<(), Error> {
+        let made = File::create_new(&path);
+        let file = made.map_err(|source| Error::File { path, doing: "making it", source })?;
         self.copy(object, file, true).await.map(drop)
     }
 

@@ -5,7 +5,7 @@
 
 use std::io::Read;
 
-use release_common::{Context, Outcome};
+use release_common::{Context, Outcome, fault};
 
 use crate::cli::CatArgs;
 use crate::encryption::Identities;
@@ -42,6 +42,7 @@ pub(crate) fn run(args: &CatArgs, context: &mut Context) -> Result<Outcome, Erro
         let reading = tokio::task::spawn_blocking(move || read(unsealing, &sender));
         while let Some(chunk) = receiver.recv().await {
             context.stdout().write_all(&chunk)?;
+            fault::point("chunk");
         }
         let read = reading.await.map_err(|error| Error::Source { reason: error.to_string() })?;
         read.map_err(|error| failure(error, store.shown(), key.as_ref()))?;
@@ -55,6 +56,14 @@ pub(crate) fn failure(error: std::io::Error, store: &str, key: &str) -> Error {
     if unseal::is_damage(&error) {
         let source = StoreError::Damaged(error.to_string());
         return Error::Store { store: store.to_owned(), doing: key.to_owned(), source };
+    }
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return Error::Refused {
+            what: format!("{key}: {error}"),
+            reason: "keys",
+            hint: "`pg-backup show` tells whom it is encrypted to; name the file of that key with --identity"
+                .to_owned(),
+        };
     }
     match error.downcast::<Error>() {
         Ok(inner) => inner,

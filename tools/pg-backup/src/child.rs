@@ -40,10 +40,15 @@ pub(crate) fn command(program: &Path) -> std::process::Command {
         command.args([BECOME, "--parent", &std::process::id().to_string(), "--"]).arg(program);
         command
     };
+    keep_secrets_from(&mut command);
+    command
+}
+
+/// Lets a program inherit no variable that may hold a key or a password.
+pub(crate) fn keep_secrets_from(command: &mut std::process::Command) {
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_secret(name)) {
         command.env_remove(name);
     }
-    command
 }
 
 /// Whether a variable may hold a key or a password.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use jiff::{SignedDuration, Timestamp};
+use object_store::path::Path;
 use release_common::units::ByteSize;
 use release_common::{Context, Outcome, Signal};
 use serde_json::{Value, json};
@@ -14,7 +15,12 @@ use crate::garbage::{self, Garbage};
 use crate::layout::{self, BackupId, Series};
 use crate::stop::Stop;
 use crate::store::{Listed, Store};
-use crate::{answer, lease, opened};
+use crate::wal_name::WalName;
+use crate::wal_record::WalPlace;
+use crate::{answer, lease, opened, wal_archive, wal_garbage};
+
+/// Objects that are told by their names; their number tells the rest.
+const TOLD: usize = 3;
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -25,6 +31,7 @@ struct Done {
     unfinished: usize,
     orphans: usize,
     leases: usize,
+    wal: usize,
     objects: usize,
     freed_bytes: u64,
     young: usize,
@@ -57,6 +64,7 @@ pub(crate) fn run(args: &GcArgs, context: &mut Context) -> Result<Outcome, Error
         done.remains(&garbage);
         let mut work = Work { store: &store, series: &series, now, stop: &stop, done: &mut done };
         work.carry_out(&garbage, &leases).await?;
+        work.collect_wal(grace).await?;
         Ok::<_, Error>(done)
     })?;
     for warning in &done.warnings {
@@ -110,6 +118,43 @@ impl Work<'_> {
         Ok(())
     }
 
+    /// What pushes of WAL have left, of every system of the cluster.
+    async fn collect_wal(&mut self, grace: SignedDuration) -> Result<(), Error> {
+        let cluster = self.series.cluster();
+        for system_id in self.store.folders(&layout::wal_root(cluster)).await? {
+            let place = WalPlace { cluster: cluster.clone(), system_id };
+            let listed = self.store.list(&place.folder()).await?;
+            let garbage = wal_garbage::sort(&listed, &place, self.now, grace);
+            self.done.young += garbage.young;
+            self.done.unknown(&garbage.unknown);
+            for (name, object) in &garbage.alone {
+                self.remove_wal(&place, name, std::slice::from_ref(object)).await?;
+            }
+            for (name, objects) in &garbage.doubtful {
+                self.remove_wal(&place, name, objects).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes data of a file of WAL but those that its document names, which is looked at again.
+    async fn remove_wal(
+        &mut self,
+        place: &WalPlace,
+        name: &WalName,
+        objects: &[Listed],
+    ) -> Result<(), Error> {
+        let record = wal_archive::record(self.store, place, name).await?;
+        let named = record.map(|record| place.object(name, &record.object.name));
+        for object in objects.iter().filter(|object| named.as_ref() != Some(&object.key)) {
+            if self.is_stopped() {
+                return Ok(());
+            }
+            self.done.wal += usize::from(self.remove_one(object).await?);
+        }
+        Ok(())
+    }
+
     fn is_stopped(&mut self) -> bool {
         self.done.stopped = self.stop.requested();
         self.done.stopped.is_some()
@@ -147,21 +192,27 @@ impl Work<'_> {
             return Ok(false);
         }
         for object in objects {
-            if !self.done.is_dry {
-                release_common::fault::point("gc-object");
-                match self.store.delete(&object.key).await {
-                    Ok(()) => {}
-                    Err(error) if deletion::is_denied(&error) => {
-                        self.done.denied += 1;
-                        self.done.warnings.push(answer::with_causes(&error));
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            self.done.objects += 1;
-            self.done.freed_bytes += object.bytes;
+            self.remove_one(object).await?;
         }
+        Ok(true)
+    }
+
+    /// Whether the store lets it go.
+    async fn remove_one(&mut self, object: &Listed) -> Result<bool, Error> {
+        if !self.done.is_dry {
+            release_common::fault::point("gc-object");
+            match self.store.delete(&object.key).await {
+                Ok(()) => {}
+                Err(error) if deletion::is_denied(&error) => {
+                    self.done.denied += 1;
+                    self.done.warnings.push(answer::with_causes(&error));
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        self.done.objects += 1;
+        self.done.freed_bytes += object.bytes;
         Ok(true)
     }
 }
@@ -169,8 +220,12 @@ impl Work<'_> {
 impl Done {
     fn remains(&mut self, garbage: &Garbage) {
         (self.young, self.in_use) = (garbage.young.len(), garbage.in_use.len());
-        self.unknown = garbage.unknown.len();
-        for key in garbage.unknown.iter().take(3) {
+        self.unknown(&garbage.unknown);
+    }
+
+    fn unknown(&mut self, keys: &[Path]) {
+        self.unknown += keys.len();
+        for key in keys.iter().take(TOLD) {
             self.warnings.push(format!("{key}: has no name of pg-backup and is left alone"));
         }
     }
@@ -185,7 +240,7 @@ impl Done {
         json!({
             "type": "summary", "result": result, "reason": reason, "dry_run": self.is_dry,
             "unfinished_backups": self.unfinished, "unfinished_deletions": self.deletions, "orphans": self.orphans,
-            "ended_leases": self.leases, "objects": self.objects, "freed_bytes": self.freed_bytes, "held": self.held,
+            "ended_leases": self.leases, "wal_objects": self.wal, "objects": self.objects, "freed_bytes": self.freed_bytes, "held": self.held,
             "denied": self.denied, "young": self.young, "in_use": self.in_use, "unknown": self.unknown,
         })
     }
@@ -193,10 +248,11 @@ impl Done {
     fn text(&self) -> String {
         let verb = if self.is_dry { "would remove" } else { "removed" };
         let mut text = format!(
-            "{verb} {} unfinished backups, {} unfinished deletions, {} orphans: {} objects, {}",
+            "{verb} {} unfinished backups, {} unfinished deletions, {} orphans, {} rests of WAL: {} objects, {}",
             self.unfinished,
             self.deletions,
             self.orphans,
+            self.wal,
             self.objects,
             ByteSize(self.freed_bytes)
         );

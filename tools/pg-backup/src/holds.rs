@@ -122,6 +122,7 @@ pub(crate) async fn place(store: &Store, series: &Series, hold: &Hold) -> Result
     if opened::backup(store, series, &hold.id).await?.is_none() {
         return Err(absent("does not exist"));
     }
+    release_common::fault::point("hold-checked");
     write(store, series, hold).await?;
     release_common::fault::point("hold-placed");
     if opened::backup(store, series, &hold.id).await?.is_none() {

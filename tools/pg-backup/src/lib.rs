@@ -67,6 +67,7 @@ mod verify;
 mod wal_archive;
 mod wal_check;
 mod wal_fetch;
+mod wal_garbage;
 mod wal_push;
 mod wal_receive;
 

@@ -103,7 +103,9 @@ fn usual_folders() -> Vec<PathBuf> {
 }
 
 fn version_of(pg_dump: &Path) -> Option<Version> {
-    let output = Command::new(pg_dump).arg("--version").output().ok()?;
+    let mut command = Command::new(pg_dump);
+    crate::child::keep_secrets_from(&mut command);
+    let output = command.arg("--version").output().ok()?;
     Version::read(&String::from_utf8_lossy(&output.stdout))
 }
 

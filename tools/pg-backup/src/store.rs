@@ -19,7 +19,7 @@ use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 use serde::{Deserialize, Serialize};
 
-pub use self::failure::StoreError;
+pub use self::failure::{StoreError, Told};
 pub use self::location::Location;
 pub use self::transfer::{Download, PART_BYTES, Uploaded};
 pub use self::version::{Version, Written};

@@ -79,7 +79,7 @@ impl Header {
         // The segment in which a timeline begins is a copy of its parent's up to there, head and all.
         let is_own = self.size.number(segment) == Some(number) && self.timeline <= segment.timeline;
         let found = self.size.segment(self.timeline, number);
-        if is_own && self.address % self.size.bytes() == 0 {
+        if is_own && self.address.is_multiple_of(self.size.bytes()) {
             Ok(())
         } else {
             Err(HeaderError::Name { found })

@@ -166,3 +166,32 @@ fn a_backup_that_was_finished_in_the_meantime_stays() {
     assert_eq!(summary["unfinished_backups"], json!(0), "{summary}");
     assert_eq!(fixture.objects().len(), before.len() + 1);
 }
+
+#[test]
+fn data_of_wal_that_no_document_names_go() {
+    let fixture = Fixture::of_bases();
+    fixture.base(48, 3);
+    fixture.wal(1, 3, 47);
+    let folder = "v1/erp/wal/7300000000000000001/00000001";
+    let rest = |name: &str| format!("{folder}/{name}");
+    let data = |stem: &str, random: &str| rest(&format!("{stem}.{random}.zst"));
+    let (stored, unfinished) = ("000000010000000000000003", "000000010000000000000004");
+    let old = [data(stored, "fedcba9876543210"), data(unfinished, "0123456789abcdef")];
+    let young = data(unfinished, "00000000000000bb");
+    for key in old.iter().chain([&young]) {
+        fixture.write(key, b"rest");
+    }
+    old.iter().for_each(|key| age(&fixture, key));
+    let own = fixture.file(data(stored, "00000000000000aa"));
+    age(&fixture, &data(stored, "00000000000000aa"));
+    let flags = ["--base", "--grace", "2400h"];
+    let done = gc(&fixture, &flags);
+    assert_eq!(
+        (&done["wal_objects"], &done["young"], &done["unknown"]),
+        (&json!(2), &json!(1), &json!(0)),
+        "{done}"
+    );
+    assert!(own.exists() && fixture.file(&young).exists());
+    assert!(old.iter().all(|key| !fixture.file(key).exists()));
+    assert_eq!(gc(&fixture, &flags)["wal_objects"], json!(0));
+}

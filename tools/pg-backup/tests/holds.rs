@@ -108,3 +108,33 @@ fn of_a_hold_and_an_intent_that_cross_nobody_loses_a_backup() {
     assert!(hold.wait().unwrap().success());
     assert!(fixture.listed().contains(&ids[0]));
 }
+
+#[test]
+fn a_hold_that_comes_after_a_deletion_is_refused_and_leaves_nothing() {
+    let fixture = Fixture::in_folder();
+    let ids = five(&fixture);
+    let mut hold = fixture.command(&["hold", &ids[0], "--name", "late"]);
+    let mut hold = hold.env("SLIPWAY_FAULT", "hold-checked=stop").spawn().unwrap();
+    ground::wait_until_stopped(hold.id());
+    fixture.feed(APPLY, &fixture.run(PLAN).expect(0).stdout).expect(0);
+    ground::resume(hold.id());
+    assert_eq!(hold.wait().unwrap().code(), Some(2));
+    assert!(fixture.objects().iter().all(|object| !object.contains("holds")));
+}
+
+#[test]
+fn a_held_backup_is_hidden_at_no_moment() {
+    let fixture = Fixture::in_folder();
+    let ids = five(&fixture);
+    let plan = fixture.run(PLAN).expect(0).stdout;
+    let mut apply = fixture.command(APPLY);
+    // Killed at the first intent that it writes, which must not be that of the held one.
+    apply.env("SLIPWAY_FAULT", "apply-begin=stop,delete-intended=kill").stdin(Stdio::piped());
+    let mut apply = apply.spawn().unwrap();
+    apply.stdin.take().unwrap().write_all(plan.as_bytes()).unwrap();
+    ground::wait_until_stopped(apply.id());
+    fixture.run(&["hold", &ids[0], "--name", "late"]).expect(0);
+    ground::resume(apply.id());
+    assert_eq!(apply.wait().unwrap().code(), None);
+    assert_eq!(fixture.listed(), [&ids[0], &ids[2], &ids[3], &ids[4]].map(String::clone));
+}

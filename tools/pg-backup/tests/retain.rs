@@ -119,7 +119,8 @@ fn what_cannot_be_read_is_kept_and_said() {
     let damaged = fixture.verified(20 * DAY);
     fixture.write(fixture.series.manifest(&damaged), b"{\"format\":1,");
     let newer = fixture.verified(21 * DAY);
-    fixture.write(fixture.series.manifest(&newer), b"{\"format\":2,\"whatever\":[]}");
+    let other_format = serde_json::json!({"format": 2, "whatever": []});
+    fixture.write(fixture.series.manifest(&newer), &pg_backup::document::encode(&other_format).unwrap().0);
     let run = fixture.run(&[PLAN, &["--daily", "4", "--weekly", "0", "--monthly", "0"]].concat()).expect(0);
     let keep = ids(&run.stdout, "keep");
     assert!(keep.contains(&damaged.to_string()) && keep.contains(&newer.to_string()), "{}", run.stdout);

@@ -43,7 +43,7 @@ fn segments(fixture: &Fixture) -> Vec<String> {
         let folder = fixture.file(format!("v1/erp/wal/7300000000000000001/{timeline}"));
         for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
             let name = entry.file_name().into_string().unwrap();
-            if let Some(stem) = name.strip_suffix(".00aa.zst") {
+            if let Some(stem) = name.strip_suffix(".00000000000000aa.zst") {
                 assert!(entry.path().with_file_name(format!("{stem}.json")).exists(), "{name}");
                 found.push(format!("{}/{}", &stem[7..8], &stem[22..]));
             }
@@ -51,6 +51,16 @@ fn segments(fixture: &Fixture) -> Vec<String> {
     }
     found.sort();
     found
+}
+
+/// Whether no document is left of a segment whose data are gone.
+fn has_data_for_each_document(fixture: &Fixture) -> bool {
+    let folder = fixture.file("v1/erp/wal/7300000000000000001/00000001");
+    let names =
+        std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let names: Vec<_> = names.collect();
+    let stems = names.iter().filter_map(|name| name.strip_suffix(".json"));
+    stems.map(|stem| format!("{stem}.00000000000000aa.zst")).all(|data| names.contains(&data))
 }
 
 #[test]
@@ -79,6 +89,7 @@ fn killed_between_segments_it_goes_on() {
         let fixture = week();
         let plan = fixture.run(PLAN).expect(0).stdout;
         fixture.killed(APPLY, &plan, point);
+        assert!(has_data_for_each_document(&fixture), "{point}");
         fixture.feed(APPLY, &plan).expect(0);
         assert_eq!(segments(&fixture).len(), 8, "{point}");
     }

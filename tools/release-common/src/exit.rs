@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// The code of a panic, as the language's own runtime has it.
 const PANIC: u8 = 101;
 
-/// The exit codes of every tool. Not used: [`PANIC`], which is always a bug.
+/// The exit codes of every tool. Not used: 101, which is a panic and always a bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Exit {

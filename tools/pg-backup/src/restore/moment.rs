@@ -246,6 +246,7 @@ async fn verify(plan: &Plan, data: &Path, context: &Context) -> Result<(), Error
         return Ok(());
     };
     let mut command = Command::new(program);
+    crate::child::keep_secrets_from(&mut command);
     command.arg(format!("--ignore={MARKER}")).arg("--quiet").arg(data).current_dir("/");
     command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::null());
     plan.account.apply(&mut command);

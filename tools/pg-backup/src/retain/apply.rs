@@ -92,6 +92,7 @@ pub(super) async fn apply(
     if !is_dry {
         check_deletes(store).await?;
     }
+    release_common::fault::point("apply-begin");
     let buried = store.list(&series.tombstones()).await?;
     let present: BTreeSet<_> = survey.states.iter().map(|state| &state.id).collect();
     for line in deletions {

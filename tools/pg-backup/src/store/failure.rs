@@ -10,19 +10,38 @@ use thiserror::Error;
 pub enum StoreError {
     /// There is no such bucket or folder.
     #[error("there is no such bucket")]
-    NoBucket(#[source] Box<object_store::Error>),
+    NoBucket(#[source] Told),
     /// The keys are wrong or may not do this.
     #[error("the store refuses these keys")]
-    Denied(#[source] Box<object_store::Error>),
+    Denied(#[source] Told),
     /// The request cannot succeed however often it is sent.
     #[error("the store refuses the request")]
-    Refused(#[source] Box<object_store::Error>),
+    Refused(#[source] Told),
     /// No answer, or one that says "later".
     #[error("the store cannot be reached or does not answer")]
-    Unreachable(#[source] Box<object_store::Error>),
+    Unreachable(#[source] Told),
     /// What came is not what was stored.
     #[error("{0}")]
     Damaged(String),
+}
+
+/// What the client library tells, once: its errors repeat those below them.
+#[derive(Debug, Error)]
+#[error("{0}")]
+pub struct Told(String);
+
+impl Told {
+    fn of(error: &object_store::Error) -> Told {
+        let causes = std::iter::successors(error.source(), |cause| (*cause).source());
+        let mut text = error.to_string();
+        for cause in causes.map(ToString::to_string) {
+            if !text.contains(&cause) {
+                text.push_str(&format!(": {cause}"));
+            }
+        }
+        // The time alone bounds the tries.
+        Told(text.replace(&format!(", max_retries: {}", usize::MAX), ""))
+    }
 }
 
 impl StoreError {
@@ -31,23 +50,23 @@ impl StoreError {
         let text = whole_text(&error);
         let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
         match &error {
-            _ if says(&["NoSuchBucket"]) => StoreError::NoBucket(Box::new(error)),
+            _ if says(&["NoSuchBucket"]) => StoreError::NoBucket(Told::of(&error)),
             _ if says(&["SignatureDoesNotMatch", "InvalidAccessKeyId", "AccessDenied", "ExpiredToken"]) => {
-                StoreError::Denied(Box::new(error))
+                StoreError::Denied(Told::of(&error))
             }
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-                StoreError::Denied(Box::new(error))
+                StoreError::Denied(Told::of(&error))
             }
             object_store::Error::NotFound { .. } => StoreError::Damaged("the object is missing".to_owned()),
             object_store::Error::NotSupported { .. }
             | object_store::Error::NotImplemented { .. }
             | object_store::Error::InvalidPath { .. }
-            | object_store::Error::UnknownConfigurationKey { .. } => StoreError::Refused(Box::new(error)),
+            | object_store::Error::UnknownConfigurationKey { .. } => StoreError::Refused(Told::of(&error)),
             _ if says(&["status code: 4"]) && !says(&["status code: 408", "status code: 429"]) => {
-                StoreError::Refused(Box::new(error))
+                StoreError::Refused(Told::of(&error))
             }
-            _ if is_local(&error) => StoreError::Refused(Box::new(error)),
-            _ => StoreError::Unreachable(Box::new(error)),
+            _ if is_local(&error) => StoreError::Refused(Told::of(&error)),
+            _ => StoreError::Unreachable(Told::of(&error)),
         }
     }
 }

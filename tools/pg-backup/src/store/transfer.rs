@@ -17,14 +17,17 @@ use super::{Created, Store};
 use crate::error::Error;
 use crate::stop::Stop;
 
-/// Bytes of a part and of a range: with it an object may have 78 GiB, since stores allow 10,000 parts.
+/// Bytes of a part: with it an object may have 78 GiB, since stores allow 10,000 parts.
 pub const PART_BYTES: usize = 8 << 20;
+/// Bytes of a range, which is in memory several times: as it arrives, ahead of the reader, and kept by the allocator of
+/// each thread that has held one. Twice as many, of a folder, were 130 MB.
+const RANGE_BYTES: usize = 4 << 20;
 /// Parts under way at one time: more would not fill the line better, and memory is counted in them.
 const PARTS_UNDER_WAY: usize = 4;
 /// How long the removal of parts may take: a rule of the bucket removes what stays.
 const ABORT_LIMIT: Duration = Duration::from_secs(10);
 /// Ranges asked for ahead of the reader.
-const RANGES_AHEAD: usize = 3;
+const RANGES_AHEAD: usize = 4;
 
 /// An object that the store has confirmed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +113,11 @@ impl Store {
         key: &Path,
         size: u64,
     ) -> Download<impl Stream<Item = Result<Bytes, Error>> + Send + 'static> {
-        let starts = (0..size).step_by(PART_BYTES);
+        let starts = (0..size).step_by(RANGE_BYTES);
         let (store, key) = (self.clone(), key.clone());
         let ranges = stream::iter(starts).map(move |start| {
             let (store, key) = (store.clone(), key.clone());
-            async move { store.range(&key, start, (start + PART_BYTES as u64).min(size)).await }
+            async move { store.range(&key, start, (start + RANGE_BYTES as u64).min(size)).await }
         });
         Download(ranges.buffered(RANGES_AHEAD))
     }

@@ -131,7 +131,7 @@ pub(super) async fn goal(server: &mut Server, facts: &Facts, slot: &str) -> Resu
     if facts.is_standby {
         // Its segments end when those of its primary do.
         let number = size.number_of(facts.position).saturating_sub(1);
-        return Ok(Goal { number, is_whole: facts.position.0 % size.bytes() == 0 });
+        return Ok(Goal { number, is_whole: facts.position.0.is_multiple_of(size.bytes()) });
     }
     #[derive(Deserialize)]
     struct At {

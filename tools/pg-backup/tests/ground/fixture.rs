@@ -82,7 +82,7 @@ impl Fixture {
         let at = noon() - SignedDuration::from_hours(hours);
         let name = WalName::Segment(SegmentSize::USUAL.segment(timeline, number));
         let object = StoredObject {
-            name: format!("{name}.00aa.zst"),
+            name: format!("{name}.00000000000000aa.zst"),
             role: Role::Wal,
             bytes: 4,
             sha256: "ab".repeat(32),

@@ -17,37 +17,37 @@ use testbed::{DataFolder, Postgres, PostgresOptions, S3Server};
 use crate::ground::{Done, binary, done};
 
 /// A server that archives, and its store.
-pub struct Yard {
-    pub postgres: Postgres,
-    pub store: Store,
-    pub program: PathBuf,
+pub(crate) struct Yard {
+    pub(crate) postgres: Postgres,
+    pub(crate) store: Store,
+    pub(crate) program: PathBuf,
     /// For files of the test that the server's user reads.
-    pub folder: DataFolder,
+    pub(crate) folder: DataFolder,
 }
 
 /// A store that the server's user can reach.
-pub enum Store {
+pub(crate) enum Store {
     Folder(DataFolder),
     S3(S3Server),
 }
 
 impl Store {
-    pub fn folder() -> Store {
+    pub(crate) fn folder() -> Store {
         Store::Folder(DataFolder::make().unwrap())
     }
 
-    pub fn s3() -> Store {
+    pub(crate) fn s3() -> Store {
         Store::S3(S3Server::start().unwrap())
     }
 
-    pub fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         match self {
             Store::Folder(folder) => folder.path().join("store").display().to_string(),
             Store::S3(server) => format!("s3://{}/backups", server.bucket()),
         }
     }
 
-    pub fn environment(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
         match self {
             Store::Folder(_) => Vec::new(),
             Store::S3(server) => server.environment(),
@@ -55,7 +55,7 @@ impl Store {
     }
 
     /// Where the objects lie as files.
-    pub fn files(&self) -> PathBuf {
+    pub(crate) fn files(&self) -> PathBuf {
         match self {
             Store::Folder(folder) => folder.path().join("store"),
             Store::S3(server) => server.folder().join(server.bucket()).join("backups"),
@@ -63,7 +63,7 @@ impl Store {
     }
 
     /// Every object, by its path.
-    pub fn objects(&self) -> Vec<PathBuf> {
+    pub(crate) fn objects(&self) -> Vec<PathBuf> {
         let (mut found, mut folders) = (Vec::new(), vec![self.files()]);
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
@@ -76,7 +76,7 @@ impl Store {
     }
 
     /// The objects whose name begins so.
-    pub fn named(&self, name: &str) -> Vec<PathBuf> {
+    pub(crate) fn named(&self, name: &str) -> Vec<PathBuf> {
         let is_named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(name);
         self.objects().into_iter().filter(is_named).collect()
     }
@@ -84,7 +84,7 @@ impl Store {
 
 impl Yard {
     /// A server that archives into `store`, whose `wal-push` gets these flags too.
-    pub fn over(store: Store, push_flags: &str) -> Yard {
+    pub(crate) fn over(store: Store, push_flags: &str) -> Yard {
         let mut options = PostgresOptions::default().set("archive_mode", "on").set("wal_level", "replica");
         options = options.set("archive_command", "false").env("PG_BACKUP_STORE", store.address());
         for (name, value) in store.environment() {
@@ -99,24 +99,24 @@ impl Yard {
     }
 
     /// Sets `archive_command`.
-    pub fn archive_by(&self, command: &str) {
+    pub(crate) fn archive_by(&self, command: &str) {
         let command = command.replace('\'', "''");
         self.sql(&format!("alter system set archive_command = '{command}'"));
         self.sql("select pg_reload_conf()");
     }
 
-    pub fn sql(&self, sql: &str) -> String {
+    pub(crate) fn sql(&self, sql: &str) -> String {
         self.postgres.sql("erp", sql).unwrap()
     }
 
     /// The server's time, and nothing that is committed later has the same.
-    pub fn now(&self) -> String {
+    pub(crate) fn now(&self) -> String {
         let text = "to_char(clock_timestamp() at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"')";
         self.sql(&format!("select {text} from pg_sleep(0.01)"))
     }
 
     /// Ends the current segment and waits until it is archived; its name.
-    pub fn archive(&self) -> String {
+    pub(crate) fn archive(&self) -> String {
         let segment = self.sql("select pg_walfile_name(pg_current_wal_insert_lsn())");
         self.sql("create table if not exists filler(); drop table filler; select pg_switch_wal()");
         self.sql(&format!(
@@ -132,12 +132,12 @@ impl Yard {
         segment
     }
 
-    pub fn system_id(&self) -> String {
+    pub(crate) fn system_id(&self) -> String {
         self.sql("select system_identifier from pg_control_system()")
     }
 
     /// The binary as the server's user.
-    pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
+    pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = self.postgres.command(&self.program);
         command.args(arguments).stdin(Stdio::null());
         command.env("DATABASE_URL", self.postgres.url("erp")).env("PG_BACKUP_STORE", self.store.address());
@@ -146,19 +146,19 @@ impl Yard {
     }
 
     #[track_caller]
-    pub fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Done {
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Done {
         done(&mut self.command(arguments))
     }
 
     /// Makes a base backup; its id.
     #[track_caller]
-    pub fn base(&self, flags: &[&str]) -> String {
+    pub(crate) fn base(&self, flags: &[&str]) -> String {
         let arguments = [&["base", "--fast", "--print-id"], flags].concat();
         self.run(&arguments).expect(0).stdout.trim().to_owned()
     }
 
     /// A file that the server's user can read.
-    pub fn file(&self, name: &str, content: &[u8]) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, content: &[u8]) -> PathBuf {
         let path = self.folder.path().join(name);
         std::fs::write(&path, content).unwrap();
         let owner = self.folder.owner().unwrap();
@@ -168,20 +168,20 @@ impl Yard {
 }
 
 /// A pair of keys of age: the public one, and the text of a file with the secret one.
-pub fn keys() -> (String, String) {
+pub(crate) fn keys() -> (String, String) {
     use age::secrecy::ExposeSecret;
     let identity = age::x25519::Identity::generate();
     (identity.to_public().to_string(), format!("{}\n", identity.to_string().expose_secret()))
 }
 
 /// Starts what was restored to the folder, and asks it.
-pub fn ask(folder: DataFolder, sql: &str) -> (Postgres, String) {
+pub(crate) fn ask(folder: DataFolder, sql: &str) -> (Postgres, String) {
     let postgres = Postgres::adopt(folder, &PostgresOptions::default()).unwrap();
     let answer = postgres.sql("erp", sql).unwrap();
     (postgres, answer)
 }
 
 /// The last lines of a server's log, for messages.
-pub fn shown(path: &Path) -> String {
+pub(crate) fn shown(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
 }

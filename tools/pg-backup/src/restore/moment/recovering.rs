@@ -96,7 +96,7 @@ impl Recovering {
             fs::write(&path, text).map_err(failed(&path))?;
         }
         account.own(folder.path()).map_err(failed(folder.path()))?;
-        let mut command = command(&postgres, data, folder.path());
+        let mut command = command(&postgres, programs.version().major, data, folder.path());
         account.apply(&mut command);
         command.stdin(Stdio::null()).stdout(output.try_clone().map_err(failed(&log))?).stderr(output);
         let process = command.spawn().map_err(|source| Error::Start { path: postgres, source })?;
@@ -207,7 +207,7 @@ fn escaped(word: &str) -> String {
 }
 
 /// The server with what must not come from the backup: where it listens, whom it lets in, where it logs, what it archives.
-fn command(postgres: &Path, data: &DataFolder, private: &Path) -> Command {
+fn command(postgres: &Path, major: u32, data: &DataFolder, private: &Path) -> Command {
     let mut command = Command::new(postgres);
     command.arg("-D").arg(data.path());
     let path = |name: &str| private.join(name).display().to_string();
@@ -234,8 +234,14 @@ fn command(postgres: &Path, data: &DataFolder, private: &Path) -> Command {
         ("lc_messages", "C"),
         // Nobody may look at half of it, and without readers no limits of the source need to be met.
         ("hot_standby", "off"),
-        ("archive_mode", "off"),
+        // It archives nothing, yet notes what there is to archive: without the history of its timeline, which is made
+        // now, nothing that it ever archives could be restored.
+        ("archive_mode", "on"),
+        ("archive_command", ""),
     ];
+    if major >= 15 {
+        settings.push(("archive_library", String::new()));
+    }
     settings.extend(fixed.into_iter().map(|(name, value)| (name, value.to_owned())));
     for (name, value) in settings {
         command.arg("-c").arg(format!("{name}={value}"));
