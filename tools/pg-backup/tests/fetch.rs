@@ -42,7 +42,11 @@ fn check(yard: &Yard, command: &mut Command, code: i32, says: &str) {
     assert!(done.stderr.contains(says), "{}", done.stderr);
     assert_eq!(target(yard).exists(), code == 0);
     let left = std::fs::read_dir(yard.folder.path()).unwrap().flatten();
-    assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".pg-backup")));
+    assert!(
+        !left.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".pg-backup")),
+        "{}",
+        done.stderr
+    );
 }
 
 fn after(segment: &str, count: u64) -> String {

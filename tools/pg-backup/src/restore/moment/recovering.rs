@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::account::Account;
 use super::folder::DataFolder;
 use crate::error::Error;
-use crate::guard::{Last, guarded};
+use crate::guard::guarded;
 use crate::programs::Programs;
 use crate::server::Server;
 use crate::stop::Stop;
@@ -250,7 +250,7 @@ fn command(postgres: &Path, major: u32, data: &DataFolder, private: &Path) -> Co
     }
     // It needs our environment: restore_command finds the keys of the store in it. The terminal's signals are for us.
     command.env_remove("PGDATA").current_dir(private);
-    let mut command = guarded(command, Last::Quit);
+    let mut command = guarded(command);
     command.process_group(0);
     command
 }
