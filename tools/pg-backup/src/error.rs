@@ -246,28 +246,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether what was stored has changed, as opposed to the way to it.
-    pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Error::Store { source: StoreError::Damaged(_), .. } | Error::Manifest { .. })
-    }
-
-    /// Whether the store has not answered, or said "later".
-    pub(crate) fn is_out_of_reach(&self) -> bool {
-        matches!(self, Error::Store { source: StoreError::Unreachable(_), .. })
-    }
-
-    /// What fails a run that has begun is no refusal any more: something may be left.
-    pub(crate) fn once_begun(self) -> Error {
-        match self {
-            Error::Store { source: StoreError::NoBucket(_) | StoreError::Denied(_), .. } => Error::Failed {
-                what: crate::answer::with_causes(&self),
-                reason: self.reason(),
-                hint: self.hint().unwrap_or_default(),
-            },
-            error => error,
-        }
-    }
-
     /// What a failed statement means: the way to the database, or the statement itself.
     pub(crate) fn database(doing: &str, database: &str, source: DatabaseError) -> Error {
         let is_absent = source.sqlstate().is_none_or(|code| code.ends_session() || code.code() == "53300");
