@@ -154,7 +154,10 @@ impl Identities {
                 io::Error::new(io::ErrorKind::PermissionDenied, "none of the identities fits")
             }
             // Its own words come from files of translations, which a debug build reads while it runs.
-            other => io::Error::new(io::ErrorKind::InvalidData, format!("is no file of age, or damaged ({other:?})")),
+            other => io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("is no file of age, or damaged ({other:?})"),
+            ),
         };
         let decryptor = age::Decryptor::new(reader).map_err(failed)?;
         let identities = self.0.iter().map(|identity| &**identity as &dyn age::Identity);

@@ -3,12 +3,10 @@
 use std::error::Error as _;
 use std::io;
 
-use release_common::Failure;
-
-use crate::error::Error;
+use thiserror::Error;
 
 /// Why a request failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Error)]
 pub enum StoreError {
     /// There is no such bucket or folder.
     #[error("there is no such bucket")]
@@ -28,7 +26,7 @@ pub enum StoreError {
 }
 
 /// What the client library tells, once: its errors repeat those below them.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Error)]
 #[error("{0}")]
 pub struct Told(String);
 
@@ -69,30 +67,6 @@ impl StoreError {
             }
             _ if is_local(&error) => StoreError::Refused(Told::of(&error)),
             _ => StoreError::Unreachable(Told::of(&error)),
-        }
-    }
-}
-
-impl Error {
-    /// Whether what was stored has changed, as opposed to the way to it.
-    pub(crate) fn is_damage(&self) -> bool {
-        matches!(self, Error::Store { source: StoreError::Damaged(_), .. } | Error::Manifest { .. })
-    }
-
-    /// Whether the store has not answered, or said "later".
-    pub(crate) fn is_out_of_reach(&self) -> bool {
-        matches!(self, Error::Store { source: StoreError::Unreachable(_), .. })
-    }
-
-    /// What fails a run that has begun is no refusal any more: something may be left.
-    pub(crate) fn once_begun(self) -> Error {
-        match self {
-            Error::Store { source: StoreError::NoBucket(_) | StoreError::Denied(_), .. } => Error::Failed {
-                what: crate::answer::with_causes(&self),
-                reason: self.reason(),
-                hint: self.hint().unwrap_or_default(),
-            },
-            error => error,
         }
     }
 }
