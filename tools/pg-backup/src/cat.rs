@@ -57,6 +57,14 @@ pub(crate) fn failure(error: std::io::Error, store: &str, key: &str) -> Error {
         let source = StoreError::Damaged(error.to_string());
         return Error::Store { store: store.to_owned(), doing: key.to_owned(), source };
     }
+    if error.kind() == std::io::ErrorKind::PermissionDenied {
+        return Error::Refused {
+            what: format!("{key}: {error}"),
+            reason: "keys",
+            hint: "`pg-backup show` tells whom it is encrypted to; name the file of that key with --identity"
+                .to_owned(),
+        };
+    }
     match error.downcast::<Error>() {
         Ok(inner) => inner,
         Err(error) => Error::Source { reason: format!("{key}: {error}") },

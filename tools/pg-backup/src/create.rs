@@ -77,6 +77,12 @@ async fn leased(
         made = make(args, plan, store, stop, context) => made.map_err(Error::once_begun),
         never = renew(&mut lease, store, context) => match never {},
     };
+    let made = match made {
+        Ok(manifest) => {
+            finish(args, plan, store, &mut lease, manifest, context).await.map_err(Error::once_begun)
+        }
+        Err(error) => Err(error),
+    };
     let released = lease.release(store);
     // Who was asked to stop has no time for a store that does not answer.
     let released = match stop.requested() {
@@ -134,6 +140,20 @@ async fn make(
         objects,
         ..plan.manifest(args)
     };
+    Ok(manifest)
+}
+
+/// Makes the backup exist, if all that was stored is still guarded: `gc` removes an ended lease before any object, so
+/// that a run which wakes up too late fails here.
+async fn finish(
+    args: &CreateArgs,
+    plan: &Plan,
+    store: &Store,
+    lease: &mut Lease,
+    manifest: Manifest,
+    context: &Context,
+) -> Result<Manifest, Error> {
+    lease.renew(store, context.clock.now(), LEASE).await?;
     if let Some(name) = &args.hold {
         let hold =
             holds::from_now(&plan.id, name, context.clock.now(), None, Some("placed when it was made"));

@@ -7,24 +7,14 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-/// What ends an orphan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Last {
-    /// SIGTERM.
-    Terminate,
-    /// SIGQUIT, by which PostgreSQL stops at once.
-    Quit,
-}
+/// SIGQUIT, by which PostgreSQL stops at once.
+const LAST: &str = "QUIT";
 
 /// The same command, guarded. Its standard streams and its user must be set after this: they cannot be read back.
-pub(crate) fn guarded(command: Command, last: Last) -> Command {
+pub(crate) fn guarded(command: Command) -> Command {
     let Some(setpriv) = setpriv() else { return command };
-    let signal = match last {
-        Last::Terminate => "TERM",
-        Last::Quit => "QUIT",
-    };
     let mut result = Command::new(setpriv);
-    result.args(["--pdeathsig", signal, "--"]).arg(command.get_program()).args(command.get_args());
+    result.args(["--pdeathsig", LAST, "--"]).arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => result.env(name, value),
@@ -46,7 +36,7 @@ fn setpriv() -> Option<PathBuf> {
 mod tests {
     use std::process::Command;
 
-    use super::{Last, guarded};
+    use super::guarded;
 
     #[test]
     fn the_program_is_the_same_with_all_that_it_was_given() {
@@ -55,7 +45,7 @@ mod tests {
             .args(["-c", "echo \"$1 $GUARDED $(pwd)\"", "sh", "a b"])
             .env("GUARDED", "yes")
             .current_dir("/");
-        let output = guarded(command, Last::Terminate).output().unwrap();
+        let output = guarded(command).output().unwrap();
         assert_eq!(String::from_utf8_lossy(&output.stdout), "a b yes /\n");
     }
 }

@@ -32,6 +32,13 @@ pub(crate) fn plan(args: &RetainPlanArgs, context: &mut Context) -> Result<Outco
         let store = opened::store(&args.series.store)?;
         let series = opened::series(&store, &args.series).await?;
         let survey = survey::survey(&store, &series).await?;
+        if survey.states.is_empty() {
+            // A name that is mistyped must not look like a series that is in order.
+            return Err(Error::NotFound {
+                what: format!("{}: holds no backup of {series}", store.shown()),
+                hint: "look at --cluster, --database and --base".to_owned(),
+            });
+        }
         let plan = Plan::make(&series, survey, policy, now)?;
         if !args.series.base {
             return Ok(plan);

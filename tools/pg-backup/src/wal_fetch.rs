@@ -118,7 +118,8 @@ impl Fetcher<'_> {
         let target = temporary.clone();
         let key = place.object(&record.name, &record.object.name);
         let written = tokio::task::spawn_blocking(move || write(unsealing, &target, &record, &place)).await;
-        let written = written.map_err(|error| Error::Source { reason: error.to_string() })?;
+        // A bug in a decoder is a failure as any other: nothing of it may stay.
+        let written = written.unwrap_or_else(|error| Err(Failure::Read(io::Error::other(error.to_string()))));
         if let Err(failure) = written {
             // What is left of it is written over by the next try.
             let _ = std::fs::remove_file(&temporary);

@@ -23,7 +23,6 @@ use crate::answer;
 use crate::child::Child;
 use crate::cli::WalReceiveArgs;
 use crate::error::Error;
-use crate::guard::{Last, guarded};
 use crate::opened;
 use crate::programs::Programs;
 use crate::seal::Sealing;
@@ -88,7 +87,6 @@ async fn prepare(args: &WalReceiveArgs) -> Result<(Server, Facts, Programs), Err
 fn start(args: &WalReceiveArgs, server: &Server, programs: &Programs) -> Result<Child, Error> {
     let mut client = server.client(&programs.require("pg_receivewal")?)?;
     client.command.args(["--no-loop", "--synchronous", "--slot", &args.slot, "--directory"]).arg(&args.spool);
-    client.command = guarded(client.command, Last::Terminate);
     client.command.stdin(Stdio::null()).stdout(Stdio::null());
     client.start()
 }

@@ -42,7 +42,11 @@ fn check(yard: &Yard, command: &mut Command, code: i32, says: &str) {
     assert!(done.stderr.contains(says), "{}", done.stderr);
     assert_eq!(target(yard).exists(), code == 0);
     let left = std::fs::read_dir(yard.folder.path()).unwrap().flatten();
-    assert!(!left.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".pg-backup")));
+    assert!(
+        !left.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(".pg-backup")),
+        "{}",
+        done.stderr
+    );
 }
 
 fn after(segment: &str, count: u64) -> String {
@@ -220,6 +224,9 @@ fn recover(yard: &Yard, command: &str, environment: &[(&str, String)]) -> Result
     Ok(postgres)
 }
 
+/// A name, the restore_command, and variables of the server that runs it.
+type Case<'a> = (&'a str, &'a str, &'a [(&'a str, String)]);
+
 #[test]
 fn a_server_is_promoted_at_the_true_end_and_stops_at_any_other() {
     let yard = Yard::over(Store::s3(), "");
@@ -238,7 +245,7 @@ fn a_server_is_promoted_at_the_true_end_and_stops_at_any_other() {
     let stalled = FaultProxy::start(&server.endpoint()).unwrap();
     stalled.add(Rule::new(Fault::Stall).always());
     let term = format!("{program} wal-fetch %f %p & sleep 1; kill $!; wait $!");
-    let cases: [(&str, &str, &[(&str, String)]); 6] = [
+    let cases: [Case<'_>; 6] = [
         ("unreachable", &right, &[("AWS_ENDPOINT", closed)]),
         ("timeout", &right, &[("AWS_ENDPOINT", stalled.endpoint())]),
         ("usage", &format!("{program} wal-fetch %f %p --oops"), &[]),

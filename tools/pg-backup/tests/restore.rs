@@ -39,11 +39,19 @@ fn a_backup_becomes_a_new_database() {
 }
 
 #[test]
-fn several_jobs_read_a_file() {
+fn several_jobs_read_a_file_and_files_are_read_by_any_number() {
     let (ground, id) = shop();
     let summary = ground.run(&["restore", &id, "--to", "copy", "-j2", "--json"]).expect(0).summary();
     assert_eq!((&summary["way"], &summary["jobs"]), (&"spooled".into(), &2.into()));
     assert_eq!(orders(&ground, "copy"), "5000");
+    let made = ground.run(&["create", "--layout", "directory", "-j2", "--print-id"]).expect(0);
+    for jobs in ["-j1", "-j2"] {
+        let name = format!("files{jobs}");
+        let summary =
+            ground.run(&["restore", made.stdout.trim(), "--to", &name, jobs, "--json"]).expect(0).summary();
+        assert_eq!(summary["way"], "files", "{summary}");
+        assert_eq!(orders(&ground, &name), "5000");
+    }
 }
 
 #[test]

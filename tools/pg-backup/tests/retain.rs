@@ -5,7 +5,7 @@ mod ground;
 
 use ground::fixture::{Fixture, released};
 use pg_backup::evidence::Verdict;
-use serde_json::Value;
+use serde_json::{Value, json};
 use testbed::{Fault, FaultProxy, Rule};
 
 const DAY: i64 = 24;
@@ -119,7 +119,8 @@ fn what_cannot_be_read_is_kept_and_said() {
     let damaged = fixture.verified(20 * DAY);
     fixture.write(fixture.series.manifest(&damaged), b"{\"format\":1,");
     let newer = fixture.verified(21 * DAY);
-    fixture.write(fixture.series.manifest(&newer), b"{\"format\":2,\"whatever\":[]}");
+    let (bytes, _) = pg_backup::document::encode(&json!({"format": 2, "whatever": []})).unwrap();
+    fixture.write(fixture.series.manifest(&newer), &bytes);
     let run = fixture.run(&[PLAN, &["--daily", "4", "--weekly", "0", "--monthly", "0"]].concat()).expect(0);
     let keep = ids(&run.stdout, "keep");
     assert!(keep.contains(&damaged.to_string()) && keep.contains(&newer.to_string()), "{}", run.stdout);

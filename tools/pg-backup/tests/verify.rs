@@ -68,6 +68,16 @@ fn several_jobs_and_files_are_verified_too() {
 }
 
 #[test]
+fn whoever_is_not_root_restores_as_himself() {
+    let ground = Ground::with_s3();
+    ground.shop(1000);
+    let id = ground.create();
+    let arguments = ["verify", id.as_str(), "--level", "restore", "--scratch-user", "nobody-here", "--json"];
+    let summary = done(&mut ground.command_as_server(&arguments)).expect(0).summary();
+    assert_eq!((&summary["result"], &summary["rows"]), (&"good".into(), &1100.into()), "{summary}");
+}
+
+#[test]
 fn no_id_is_refused() {
     let ground = Ground::with_folder();
     ground.shop(10);
@@ -127,6 +137,13 @@ fn two_thousand_tables_are_restored() {
          insert into t7 (b) values ('x')",
     );
     restores(&ground, 2000, 1);
+    // More locks than a transaction may take: it is restored without one.
+    let summary = ground.run(&["restore", "--newest", "--to", "copy", "--json"]).expect(0).summary();
+    assert_eq!(
+        (&summary["tables"], &summary["in_one_transaction"]),
+        (&2000.into(), &false.into()),
+        "{summary}"
+    );
 }
 
 #[test]

@@ -74,8 +74,8 @@ pub(super) async fn ask(server: &mut Server, slot: &str) -> Result<Facts, Error>
     asked(server, slot).await
 }
 
-async fn asked(server: &mut Server, slot: &str) -> Result<Facts, Error> {
-    let query = format!(
+fn question(slot: &str) -> String {
+    format!(
         "select (select system_identifier::text from pg_control_system()) as system_id,
             current_setting('server_version_num')::int as server_version,
             (select setting::bigint from pg_settings where name = 'wal_segment_size') as segment_bytes,
@@ -90,8 +90,11 @@ async fn asked(server: &mut Server, slot: &str) -> Result<Facts, Error> {
               from pg_replication_slots s left join pg_stat_activity a on a.pid = s.active_pid
               where s.slot_name = {}) as slot",
         literal(slot)
-    );
-    let found: Vec<Facts> = server.read("asking what the server is", &query).await?;
+    )
+}
+
+async fn asked(server: &mut Server, slot: &str) -> Result<Facts, Error> {
+    let found: Vec<Facts> = server.read("asking what the server is", &question(slot)).await?;
     let facts = found.into_iter().next();
     let facts = facts.ok_or_else(|| Error::Source { reason: "the server said nothing".to_owned() })?;
     if !facts.may_replicate {

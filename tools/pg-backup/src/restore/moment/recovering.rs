@@ -17,7 +17,7 @@ use serde::Deserialize;
 use super::account::Account;
 use super::folder::DataFolder;
 use crate::error::Error;
-use crate::guard::{Last, guarded};
+use crate::guard::guarded;
 use crate::programs::Programs;
 use crate::server::Server;
 use crate::stop::Stop;
@@ -206,7 +206,27 @@ fn escaped(word: &str) -> String {
     word.bytes().map(escape).collect()
 }
 
-/// The server with what must not come from the backup: where it listens, whom it lets in, where it logs, what it archives.
+/// What must not come from the backup: where it listens, whom it lets in, where it logs, what it archives.
+const FIXED: [(&str, &str); 13] = [
+    ("listen_addresses", ""),
+    ("port", "5432"),
+    ("unix_socket_permissions", "0700"),
+    ("external_pid_file", ""),
+    ("ssl", "off"),
+    ("logging_collector", "off"),
+    ("log_destination", "stderr"),
+    ("log_min_messages", "warning"),
+    ("log_line_prefix", ""),
+    ("lc_messages", "C"),
+    // Nobody may look at half of it, and without readers no limits of the source need to be met.
+    ("hot_standby", "off"),
+    // It archives nothing, yet notes what there is to archive: without the history of its timeline, which is made
+    // now, nothing that it ever archives could be restored.
+    ("archive_mode", "on"),
+    ("archive_command", ""),
+];
+
+/// The server with settings that beat those of the backup.
 fn command(postgres: &Path, major: u32, data: &DataFolder, private: &Path) -> Command {
     let mut command = Command::new(postgres);
     command.arg("-D").arg(data.path());
@@ -221,34 +241,16 @@ fn command(postgres: &Path, major: u32, data: &DataFolder, private: &Path) -> Co
         // Debian keeps it elsewhere.
         settings.push(("config_file", path("conf")));
     }
-    let fixed = [
-        ("listen_addresses", ""),
-        ("port", "5432"),
-        ("unix_socket_permissions", "0700"),
-        ("external_pid_file", ""),
-        ("ssl", "off"),
-        ("logging_collector", "off"),
-        ("log_destination", "stderr"),
-        ("log_min_messages", "warning"),
-        ("log_line_prefix", ""),
-        ("lc_messages", "C"),
-        // Nobody may look at half of it, and without readers no limits of the source need to be met.
-        ("hot_standby", "off"),
-        // It archives nothing, yet notes what there is to archive: without the history of its timeline, which is made
-        // now, nothing that it ever archives could be restored.
-        ("archive_mode", "on"),
-        ("archive_command", ""),
-    ];
     if major >= 15 {
         settings.push(("archive_library", String::new()));
     }
-    settings.extend(fixed.into_iter().map(|(name, value)| (name, value.to_owned())));
+    settings.extend(FIXED.into_iter().map(|(name, value)| (name, value.to_owned())));
     for (name, value) in settings {
         command.arg("-c").arg(format!("{name}={value}"));
     }
     // It needs our environment: restore_command finds the keys of the store in it. The terminal's signals are for us.
     command.env_remove("PGDATA").current_dir(private);
-    let mut command = guarded(command, Last::Quit);
+    let mut command = guarded(command);
     command.process_group(0);
     command
 }
