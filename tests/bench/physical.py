@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from backends import Meter
+from backends import Meter, children
 from cluster import Cluster, wait_until
 from contest import Contestant, Failed, Run, Stage
 from metric import CPU
@@ -23,12 +23,13 @@ class Physical(Stage):
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
         self.meter = Meter(cluster)
+        # The server's own processes and the administrator's session.
+        self.first = children(cluster.postmaster)
 
     def set(self) -> None:
         """Nothing for the first checkpoint to write, and no earlier session that would end meanwhile and be counted."""
         self.empty()
-        others = "select count(*) from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()"
-        wait_until(lambda: self.cluster.administrator.ask(others) == ["0"], "earlier sessions end")
+        wait_until(lambda: children(self.cluster.postmaster) <= self.first, "earlier sessions end")
         self.cluster.administrator.ask("checkpoint")
         self.meter.begin()
 
