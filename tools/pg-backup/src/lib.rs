@@ -22,6 +22,7 @@ pub mod wal_history;
 pub mod wal_name;
 pub mod wal_record;
 
+mod account;
 mod answer;
 mod archive;
 mod child;

@@ -4,7 +4,6 @@
 //! Nothing in it survives: durability is off, and when the value is dropped the server is stopped and the folder removed.
 //! Only `kill -9` of us leaves it; then [`sweep`] finds it by its [`marker`].
 
-mod account;
 mod marker;
 mod settings;
 
@@ -19,10 +18,10 @@ use std::time::{Duration, Instant};
 use release_postgres::Database;
 use rustix::process::{Pid, Signal, kill_process};
 
-use self::account::Account;
 use self::marker::Marker;
 pub(crate) use self::marker::sweep;
 pub(crate) use self::settings::Size;
+use crate::account::Account;
 use crate::child::Child;
 use crate::error::Error;
 use crate::programs::Programs;
@@ -68,7 +67,7 @@ impl Scratch {
     /// When a program is missing or fails, or the account cannot be used.
     pub(crate) async fn start(wish: &Wish<'_>) -> Result<Scratch, Error> {
         let (initdb, postgres) = (wish.programs.require("initdb")?, wish.programs.require("postgres")?);
-        let account = Account::find(wish.user)?;
+        let account = Account::find(wish.user, "--scratch-user")?;
         let parent = folder_for_scratch(wish.parent);
         let main = private_folder(&parent, &account)?;
         let mut folders = vec![main];
@@ -81,7 +80,7 @@ impl Scratch {
         let folder = folders.first().map(|main| main.path().to_owned()).unwrap_or_default();
         for made in &folders {
             Marker::of_this_process().write(made.path())?;
-            account.own(made.path())?;
+            account.own(made.path()).map_err(file_error(made.path(), "giving it away"))?;
         }
         init(&initdb, &folder, &account).await?;
         settings::write(&folder, &socket, wish.size)?;

@@ -4,7 +4,6 @@
 //! into a new folder and a server that nobody else can reach replays WAL up to the moment; it is stopped cleanly, and the
 //! folder is a cluster that anybody may start. Until then a document in the folder says that it is none yet.
 
-mod account;
 mod choice;
 mod folder;
 mod recovering;
@@ -17,11 +16,11 @@ use std::process::{Command, Stdio};
 use jiff::Timestamp;
 use release_common::{Context, Outcome, fault};
 
-use self::account::Account;
 use self::choice::{Moments, Refusal};
 use self::folder::{DataFolder, MARKER};
 use self::recovering::{End, Facts, Recovering};
 use self::settings::{Recovery, Target};
+use crate::account::Account;
 use crate::child::Child;
 use crate::cli::RestoreArgs;
 use crate::encryption::Identities;
@@ -80,7 +79,7 @@ async fn plan(
     let identities = Identities::read(&args.identity.identity)?;
     let pgdata = args.pgdata.clone().unwrap_or_default();
     folder::look(&pgdata)?;
-    let account = Account::find(&args.server_user)?;
+    let account = Account::find(&args.server_user, "--server-user")?;
     let cluster = opened::cluster(store, args.series.store.cluster.as_ref()).await?;
     let place = place(args, store, &cluster).await?;
     let window = window(args, target, store, &place, context).await?;

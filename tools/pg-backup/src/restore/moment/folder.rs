@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
 
-use super::account::Account;
+use crate::account::Account;
 use crate::error::Error;
 use crate::layout::BackupId;
 
@@ -201,8 +201,8 @@ fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Error +
 mod tests {
     use std::fs;
 
-    use super::super::account::Account;
     use super::{Before, DataFolder, look};
+    use crate::account::Account;
 
     #[test]
     fn a_folder_that_holds_anything_else_is_refused_and_left_alone() {

@@ -14,8 +14,8 @@ use release_postgres::Database;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
-use super::account::Account;
 use super::folder::DataFolder;
+use crate::account::Account;
 use crate::error::Error;
 use crate::guard::guarded;
 use crate::programs::Programs;

@@ -1,21 +1,20 @@
-//! Who runs the scratch cluster: PostgreSQL refuses root, so root lends its programs to another account.
+//! Who runs a server of ours: PostgreSQL refuses root, so root lends its programs and data to another account.
 
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, lchown};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
 use rustix::process::geteuid;
 
-use super::file_error;
 use crate::error::Error;
 
 /// The accounts of this machine, passwd(5).
 const ACCOUNTS: &str = "/etc/passwd";
 
-/// The account of the scratch cluster.
+/// The account of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Account {
+pub(crate) enum Account {
     /// Our own.
     Own,
     /// Another, by its numbers.
@@ -23,19 +22,19 @@ pub(super) enum Account {
 }
 
 impl Account {
-    /// Our own, unless this is root: then the one called `name`.
+    /// Our own, unless this is root: then the one called `name`, as the flag `flag` says.
     ///
     /// # Errors
     /// When there is no such account, or it is root too.
-    pub(super) fn find(name: &str) -> Result<Account, Error> {
+    pub(crate) fn find(name: &str, flag: &str) -> Result<Account, Error> {
         if !geteuid().is_root() {
             return Ok(Account::Own);
         }
         let accounts = std::fs::read_to_string(ACCOUNTS).unwrap_or_default();
         let refused = |what: String| Error::Refused {
             what,
-            reason: "scratch_user",
-            hint: "name an account of this machine with --scratch-user, or run this as one".to_owned(),
+            reason: "server_user",
+            hint: format!("name an account of this machine with {flag}, or run this as one"),
         };
         match numbers(&accounts, name) {
             Some((0, _)) => Err(refused(format!("{name}: PostgreSQL does not run as root"))),
@@ -46,21 +45,22 @@ impl Account {
         }
     }
 
-    /// Gives it a file or folder.
+    /// Gives it a file or folder and everything below; a link itself, not what it leads to.
     ///
     /// # Errors
     /// When the system refuses.
-    pub(super) fn own(self, path: &Path) -> Result<(), Error> {
-        match self {
-            Account::Own => Ok(()),
-            Account::Other { user, group } => {
-                chown(path, Some(user), Some(group)).map_err(file_error(path, "giving it away"))
+    pub(crate) fn own(self, path: &Path) -> std::io::Result<()> {
+        let Account::Other { user, group } = self else { return Ok(()) };
+        if std::fs::symlink_metadata(path)?.is_dir() {
+            for entry in std::fs::read_dir(path)? {
+                self.own(&entry?.path())?;
             }
         }
+        lchown(path, Some(user), Some(group))
     }
 
     /// Makes a command run as it. The standard library also gives up root's other groups.
-    pub(super) fn apply(self, command: &mut Command) {
+    pub(crate) fn apply(self, command: &mut Command) {
         if let Account::Other { user, group } = self {
             command.uid(user).gid(group);
         }
@@ -70,11 +70,11 @@ impl Account {
     ///
     /// # Errors
     /// When it cannot.
-    pub(super) fn require_entry(&self, folder: &Path) -> Result<(), Error> {
+    pub(crate) fn require_entry(&self, folder: &Path) -> Result<(), Error> {
         let Account::Other { user, group } = *self else { return Ok(()) };
-        let folder = folder.canonicalize().map_err(file_error(folder, "opening it"))?;
+        let folder = folder.canonicalize().map_err(failed(folder, "opening it"))?;
         for above in folder.ancestors() {
-            let found = std::fs::metadata(above).map_err(file_error(above, "looking at it"))?;
+            let found = std::fs::metadata(above).map_err(failed(above, "looking at it"))?;
             let bit = match () {
                 () if found.uid() == user => 0o100,
                 () if found.gid() == group => 0o010,
@@ -90,6 +90,11 @@ impl Account {
         }
         Ok(())
     }
+}
+
+fn failed(path: &Path, doing: &'static str) -> impl FnOnce(std::io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::File { path, doing, source }
 }
 
 /// User and group of an account.
