@@ -19,9 +19,9 @@ use serde::Deserialize;
 use self::contents::Contents;
 use crate::child::Child;
 use crate::cli::BaseArgs;
+use crate::commit::commit;
 use crate::create::new_id;
 use crate::error::Error;
-use crate::holds::{self, Hold};
 use crate::layout::{BackupId, Series};
 use crate::manifest::{Cluster, Kind, Manifest, Release, Role, StoredObject, Tool, WalRange};
 use crate::programs::Programs;
@@ -29,7 +29,7 @@ use crate::progress::Progress;
 use crate::seal::{self, Meter, Sealed, Sealing};
 use crate::server::Server;
 use crate::stop::Stop;
-use crate::store::{Created, Store};
+use crate::store::Store;
 use crate::{document, opened};
 
 /// What the server tells before a base backup.
@@ -173,7 +173,7 @@ async fn make(args: &BaseArgs, plan: &mut Plan, store: &Store, context: &Context
         stderr_tail,
         ..plan.manifest(args)
     };
-    commit(args, plan, store, &manifest).await?;
+    commit(store, &plan.series, &manifest, args.hold.as_ref(), context.clock.now()).await?;
     Ok(manifest)
 }
 
@@ -247,34 +247,6 @@ async fn stored(
     let sealed = seal::seal(store, &key, source, &plan.sealing, meter, is_whole).await?;
     let Sealed { bytes, sha256, plain_bytes, plain_sha256 } = sealed;
     Ok(StoredObject { name, role, bytes, sha256, plain_bytes, plain_sha256 })
-}
-
-/// The one moment at which the backup begins to exist.
-async fn commit(args: &BaseArgs, plan: &Plan, store: &Store, manifest: &Manifest) -> Result<(), Error> {
-    if let Some(name) = &args.hold {
-        let hold = Hold {
-            format: document::FORMAT,
-            id: plan.id.clone(),
-            name: name.clone(),
-            placed_at: manifest.finished_at,
-            expires_at: None,
-            reason: None,
-        };
-        holds::place(store, &plan.series, &hold).await?;
-    }
-    let (bytes, _) = manifest.encode().map_err(Error::Json)?;
-    fault::point("base.commit");
-    match store.create(&plan.series.manifest(&plan.id), bytes).await? {
-        Created::New => {
-            fault::point("base.committed");
-            Ok(())
-        }
-        Created::Existed => Err(Error::Failed {
-            what: format!("{}: somebody else has written a manifest of {}", store.shown(), plan.id),
-            reason: "id_taken",
-            hint: "run it again: a new backup gets a new id".to_owned(),
-        }),
-    }
 }
 
 impl Plan {

@@ -17,14 +17,15 @@ use self::parts::Parts;
 use self::plan::Plan;
 pub(crate) use self::plan::new_id;
 use crate::cli::CreateArgs;
+use crate::commit::commit;
 use crate::error::Error;
 use crate::lease::{self, Lease};
 use crate::manifest::{Cluster, Manifest, Release, RowTotals, StoredObject, Tool};
 use crate::server::Server;
 use crate::snapshot::Snapshot;
 use crate::stop::Stop;
-use crate::store::{Created, Store};
-use crate::{document, holds, opened};
+use crate::store::Store;
+use crate::{document, opened};
 
 /// How long the lease of a killed run guards what nobody will finish.
 const LEASE: Duration = Duration::from_secs(15 * 60);
@@ -154,31 +155,8 @@ async fn finish(
     context: &Context,
 ) -> Result<Manifest, Error> {
     lease.renew(store, context.clock.now(), LEASE).await?;
-    if let Some(name) = &args.hold {
-        let hold =
-            holds::from_now(&plan.id, name, context.clock.now(), None, Some("placed when it was made"));
-        holds::write(store, &plan.series, &hold).await?;
-        fault::point("held");
-    }
-    commit(store, plan, &manifest).await?;
+    commit(store, &plan.series, &manifest, args.hold.as_ref(), context.clock.now()).await?;
     Ok(manifest)
-}
-
-/// The one moment at which a backup begins to exist.
-async fn commit(store: &Store, plan: &Plan, manifest: &Manifest) -> Result<(), Error> {
-    let (bytes, _) = manifest.encode().map_err(Error::Json)?;
-    fault::point("commit");
-    match store.create(&plan.series.manifest(&plan.id), bytes).await? {
-        Created::New => {
-            fault::point("committed");
-            Ok(())
-        }
-        Created::Existed => Err(Error::Failed {
-            what: format!("{}: somebody else has written a manifest of {}", store.shown(), plan.id),
-            reason: "id_taken",
-            hint: "run it again: a new backup gets a new id".to_owned(),
-        }),
-    }
 }
 
 impl Plan {

@@ -26,6 +26,7 @@ mod account;
 mod answer;
 mod archive;
 mod child;
+mod commit;
 mod deletion;
 mod dump;
 mod garbage;

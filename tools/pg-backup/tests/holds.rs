@@ -138,3 +138,13 @@ fn a_held_backup_is_hidden_at_no_moment() {
     assert_eq!(apply.wait().unwrap().code(), None);
     assert_eq!(fixture.listed(), [&ids[0], &ids[2], &ids[3], &ids[4]].map(String::clone));
 }
+
+#[test]
+fn a_backup_may_be_held_from_its_first_moment_on() {
+    let ground = ground::Ground::with_folder();
+    for (words, series) in [(&["create"][..], &[][..]), (&["base", "--fast"], &["--base"])] {
+        let made = ground.run(&[words, &["--hold", "kept", "--json"]].concat()).expect(0).summary();
+        let shown = ground.run(&[&["show", "--newest", "--json"], series].concat()).expect(0).summary();
+        assert_eq!((&shown["manifest"]["id"], &shown["holds"]), (&made["id"], &serde_json::json!(["kept"])));
+    }
+}
