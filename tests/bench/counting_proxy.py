@@ -1,10 +1,15 @@
-"""Between a client and an S3 server: counts what is asked for. Bytes pass unchanged, so signatures hold."""
+"""Between a client and an S3 server: counts what is asked for, and may be slow. Bytes pass unchanged, so signatures hold."""
 
 import asyncio
 import re
 import threading
 from collections import Counter
 from urllib.parse import urlsplit
+
+
+# Less than this is no part of a large object.
+PART_BYTES = 1 << 20
+STALL_S = 3
 
 
 class CountingProxy:
@@ -14,6 +19,8 @@ class CountingProxy:
         self.server = urlsplit(server)
         # By kind: LIST, GET, HEAD, PUT and so on.
         self.requests: Counter[str] = Counter()
+        # So many parts wait before the server takes them.
+        self.stalls = 0
         self.loop = asyncio.new_event_loop()
         threading.Thread(target=self.loop.run_forever, daemon=True).start()
         started = asyncio.run_coroutine_threadsafe(asyncio.start_server(self.serve, "127.0.0.1", 0), self.loop)
@@ -26,8 +33,11 @@ class CountingProxy:
         try:
             while head := await self.head(client):
                 self.requests[kind(head)] += 1
-                to_server.write(head)
                 left = body_bytes(head)
+                if left >= PART_BYTES and self.stalls:
+                    self.stalls -= 1
+                    await asyncio.sleep(STALL_S)
+                to_server.write(head)
                 while left and (piece := await client.read(min(left, 1 << 16))):
                     to_server.write(piece)
                     left -= len(piece)

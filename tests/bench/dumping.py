@@ -8,7 +8,8 @@ from shlex import quote
 
 from cluster import Cluster
 from contest import Contestant, Failed, Run, Stage
-from shelf import Shelf
+from counting_proxy import CountingProxy
+from shelf import Bucket, Shelf
 
 # pg_restore of late guards its SQL with a random word.
 GUARD = r"^\\\(un\)\?restrict "
@@ -33,6 +34,22 @@ class Creating(Stage):
         run.answer = summary["id"].encode()
 
 
+class Stalling(Creating):
+    """A server that takes nothing at first."""
+
+    # More than are ever sent side by side.
+    PARTS = 16
+
+    def __init__(self, bucket: Bucket, proxy: CountingProxy) -> None:
+        super().__init__(bucket)
+        self.proxy = proxy
+
+    def set(self) -> None:
+        """The first parts of each run wait."""
+        super().set()
+        self.proxy.stalls = self.PARTS
+
+
 class Writing(Stage):
     """No file before; after it its size."""
 
@@ -55,6 +72,13 @@ class Dumpers:
         self.binary = binary
         self.cluster = cluster
         self.work = work
+
+    def stalled(self, name: str, database: str, bucket: Bucket, proxy: CountingProxy) -> Contestant:
+        """The tool, to a bucket that takes nothing for a while: as much is held as ever can be, whatever the machine does."""
+        ours = self.ours(name, database, bucket)
+        ours.environment |= {"AWS_ENDPOINT": proxy.url}
+        ours.stage = Stalling(bucket, proxy)
+        return ours
 
     def ours(self, name: str, database: str, shelf: Shelf, *flags: str) -> Contestant:
         """The tool, to a bucket or a folder."""

@@ -102,9 +102,8 @@ def base(name: str, binary: Path, cluster: Cluster, bucket: Bucket) -> Contestan
     return Contestant(name, [str(binary), "base", "--fast", "--json"], Path("/"), stage=Base(cluster, bucket), environment=environment)
 
 
-def pgbackrest(cluster: Cluster, folder: Path) -> Contestant:
+def pgbackrest(name: str, cluster: Cluster, folder: Path, *more: str) -> Contestant:
     """The peer, as alike as it can be: one process, the same compression, no archive of WAL to wait for."""
     stage = Repository(cluster, folder)
-    # Small files go together into larger ones, without which it would wait for the disk a thousand times.
-    flags = ["--type=full", "--repo1-bundle", "--start-fast", "--no-archive-check", "--process-max=1", "--compress-type=zst", "--compress-level=3"]
-    return Contestant("pgbackrest --process-max=1", [*stage.command, *flags, "backup"], Path("/"), stage=stage)
+    flags = ["--type=full", "--start-fast", "--no-archive-check", "--process-max=1", "--compress-type=zst", "--compress-level=3"]
+    return Contestant(name, [*stage.command, *flags, *more, "backup"], Path("/"), stage=stage)

@@ -55,6 +55,12 @@ class Restorers:
         line = f"exec {self.pg_restore()} --jobs={jobs} {quote(str(self.pg_dump.stage.file))}"
         return self.contestant(f"pg_restore -j{jobs}", ["bash", "-c", line])
 
+    def unpacking(self, jobs: int) -> Contestant:
+        """The same from what the pipe has stored, which needs a file first."""
+        file = quote(f"{self.pipe.stage.file}.unpacked")
+        line = f"zstd -q -d -c {quote(str(self.pipe.stage.file))} > {file} && exec {self.pg_restore()} --jobs={jobs} {file}"
+        return self.contestant(f"zstd -d, pg_restore -j{jobs}", ["bash", "-c", line])
+
     def pg_restore(self) -> str:
         """As ours calls it."""
         return f"{self.cluster.programs / 'pg_restore'} --exit-on-error --dbname={self.cluster.url(DATABASE)}"

@@ -5,13 +5,16 @@ import json
 import socket
 import tempfile
 import threading
+import time
 import unittest
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
+from unittest import mock
 
 import catalogue
+import counting_proxy
 import erp
 import shelf
 from contest import Run
@@ -60,6 +63,18 @@ class Proxy(unittest.TestCase):
         for target in ("/backups?list-type=2&prefix=v1", "/backups/key?partNumber=1"):
             urllib.request.urlopen(f"{self.proxy.url}{target}", timeout=10).close()
         self.assertEqual(self.proxy.requests, {"PUT": 1, "LIST": 1, "GET": 1})
+
+    def test_large_parts_wait_as_often_as_said_and_arrive(self):
+        body = bytes(counting_proxy.PART_BYTES)
+        self.proxy.stalls = 1
+        with mock.patch.object(counting_proxy, "STALL_S", 0.3):
+            for size, least in ((10, 0), (len(body), 0.3), (len(body), 0)):
+                started = time.monotonic()
+                request = urllib.request.Request(f"{self.proxy.url}/backups/key", data=body[:size], method="PUT")
+                with urllib.request.urlopen(request, timeout=10) as answer:
+                    self.assertEqual(len(answer.read()), size)
+                self.assertTrue(least <= time.monotonic() - started, size)
+        self.assertEqual(self.proxy.stalls, 0)
 
     def test_several_requests_of_one_connection_are_counted(self):
         address = self.proxy.url.removeprefix("http://").split(":")
