@@ -127,21 +127,30 @@ fn a_database_that_is_not_in_utf8_is_restored_as_it_was() {
     restores(&ground, 1, 2);
 }
 
+/// As many tables as `scripts/soak backup-tables` asks for.
 #[test]
-fn two_thousand_tables_are_restored() {
-    let ground = Ground::with_folder();
-    ground.sql(
-        "do $$ begin for n in 1..2000 loop
+fn thousands_of_tables_are_restored() {
+    let asked = std::env::var("PG_BACKUP_TABLES").ok().map(|tables| tables.parse::<u64>().unwrap());
+    let tables = asked.unwrap_or(2000);
+    // pg_dump locks every table: a server must allow that, whoever backs it up.
+    let options = testbed::PostgresOptions::default();
+    let options = match asked {
+        Some(tables) => options.set("max_locks_per_transaction", 64 + tables / 10),
+        None => options,
+    };
+    let ground = Ground::over(ground::Shelf::Folder(tempfile::tempdir().unwrap()), &options);
+    ground.sql(&format!(
+        "do $$ begin for n in 1..{tables} loop
            execute format('create table t%s (id serial primary key, b text)', n);
            if n % 100 = 0 then commit; end if; end loop; end $$;
-         insert into t7 (b) values ('x')",
-    );
-    restores(&ground, 2000, 1);
-    // More locks than a transaction may take: it is restored without one.
+         insert into t7 (b) values ('x')"
+    ));
+    restores(&ground, tables, 1);
+    // With more locks than a transaction may take it is restored without one.
     let summary = ground.run(&["restore", "--newest", "--to", "copy", "--json"]).expect(0).summary();
     assert_eq!(
         (&summary["tables"], &summary["in_one_transaction"]),
-        (&2000.into(), &false.into()),
+        (&tables.into(), &false.into()),
         "{summary}"
     );
 }
