@@ -22,6 +22,9 @@ use crate::store::{PART_BYTES, Store};
 /// Large enough that reading costs little, small enough for the processor's cache.
 const READ_BYTES: usize = 256 << 10;
 
+/// Faults are counted in bytes, not in readings, which are as large as the writer happens to be fast.
+const FAULT_BYTES: u64 = 32 << 10;
+
 /// How objects are made.
 #[derive(Clone, Debug)]
 pub(crate) struct Sealing {
@@ -156,7 +159,7 @@ fn make(
     let mut compressed = zstd::Encoder::new(encrypted, sealing.compression)?;
     // Its own checksum lets `zstd -t` find damage without the manifest.
     compressed.include_checksum(true)?;
-    let (mut plain, mut plain_bytes) = (Sha256::new(), 0);
+    let (mut plain, mut plain_bytes) = (Sha256::new(), 0_u64);
     let mut buffer = vec![0; READ_BYTES];
     loop {
         let count = match source.read(&mut buffer) {
@@ -167,10 +170,11 @@ fn make(
         };
         let read = buffer.get(..count).unwrap_or_default();
         plain.update(read);
-        plain_bytes += count as u64;
         meter.add_read(count as u64);
         compressed.write_all(read)?;
-        release_common::fault::point("read");
+        let blocks = plain_bytes.div_ceil(FAULT_BYTES)..(plain_bytes + count as u64).div_ceil(FAULT_BYTES);
+        blocks.for_each(|_| release_common::fault::point("read"));
+        plain_bytes += count as u64;
     }
     let parts = compressed.finish()?.finish()?;
     let (bytes, sha256) = parts.finish()?;
