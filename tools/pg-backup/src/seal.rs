@@ -140,10 +140,10 @@ where
 
 /// Hands parts on until the maker ends.
 async fn pass(mut parts: mpsc::Receiver<Bytes>, to_store: &mpsc::Sender<Option<Bytes>>) -> Result<(), Error> {
-    while let Some(part) = parts.recv().await {
-        if to_store.send(Some(part)).await.is_err() {
-            break;
-        }
+    // The place first, then the part: none waits in here for its turn.
+    while let Ok(place) = to_store.reserve().await {
+        let Some(part) = parts.recv().await else { break };
+        place.send(Some(part));
     }
     Ok(())
 }

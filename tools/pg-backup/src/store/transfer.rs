@@ -52,6 +52,10 @@ impl Store {
         let mut upload: Option<Multipart<'_>> = None;
         let mut bytes = 0;
         loop {
+            // Before the next part is taken: none waits in here for its turn.
+            if let Some(running) = &mut upload {
+                running.make_room(stop).await?;
+            }
             match parts.recv().await {
                 Some(Some(part)) => {
                     bytes += part.len() as u64;
@@ -152,10 +156,15 @@ impl Multipart<'_> {
         Ok(Multipart { store, key: key.clone(), upload, parts: JoinSet::new() })
     }
 
-    async fn send(&mut self, part: Bytes, stop: &mut Stop) -> Result<(), Error> {
+    async fn make_room(&mut self, stop: &mut Stop) -> Result<(), Error> {
         while self.parts.len() >= PARTS_UNDER_WAY {
             self.join_one(stop).await?;
         }
+        Ok(())
+    }
+
+    async fn send(&mut self, part: Bytes, stop: &mut Stop) -> Result<(), Error> {
+        self.make_room(stop).await?;
         release_common::fault::point("part");
         self.parts.spawn(self.upload.put_part(PutPayload::from_bytes(part)));
         Ok(())
