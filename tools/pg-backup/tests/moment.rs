@@ -104,27 +104,30 @@ fn a_folder_of_somebody_else_is_not_touched() {
     assert_eq!(yard.sql("select count(*) from account"), "3");
 }
 
-/// Runs it again while the server of a run that was killed takes its moment to notice that.
-fn once_alone(run: impl Fn() -> ground::Done) -> ground::Done {
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
-    loop {
-        let done = run();
-        if done.code != 75 || std::time::Instant::now() > deadline {
-            return done;
-        }
-    }
-}
-
 #[test]
 fn a_restore_that_was_killed_anywhere_is_done_by_the_same_command() {
     let Past { yard, two_rows, base, .. } = past();
     let folder = DataFolder::make().unwrap();
     for point in ["restore.made", "restore.unpacked", "restore.replaying", "restore.recovered"] {
-        once_alone(|| restore(&yard, &two_rows, &folder, &format!("{point}=kill"))).expect(-1);
+        restore(&yard, &two_rows, &folder, &format!("{point}=kill")).expect(-1);
     }
-    let last = once_alone(|| restore(&yard, &two_rows, &folder, "")).expect(0);
+    let last = restore(&yard, &two_rows, &folder, "").expect(0);
     assert_eq!(last.summary()["base"].as_str(), Some(base.as_str()));
     assert_eq!(ask(folder, "select max(id) from account").1, "2");
+}
+
+#[test]
+fn two_restores_do_not_work_in_one_folder() {
+    let Past { yard, two_rows, .. } = past();
+    let folder = DataFolder::make().unwrap();
+    let pgdata = folder.data().display().to_string();
+    let mut first = yard.command(&["restore", "--at", &two_rows, "--pgdata", &pgdata]);
+    let mut first = first.env("SLIPWAY_FAULT", "restore.replaying=stop").spawn().unwrap();
+    ground::wait_until_stopped(first.id());
+    assert_eq!(restore(&yard, &two_rows, &folder, "").expect(75).summary()["reason"], "busy");
+    first.kill().unwrap();
+    first.wait().unwrap();
+    restore(&yard, &two_rows, &folder, "").expect(0);
 }
 
 #[test]

@@ -21,7 +21,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What a folder says of its owner.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Marker {
+pub(crate) struct Marker {
     pid: u32,
     /// In ticks since the machine was started.
     started: String,
@@ -29,7 +29,7 @@ pub(super) struct Marker {
 
 impl Marker {
     /// That of this process.
-    pub(super) fn of_this_process() -> Marker {
+    pub(crate) fn of_this_process() -> Marker {
         let pid = std::process::id();
         Marker { pid, started: start_of(pid).unwrap_or_default() }
     }
@@ -44,7 +44,8 @@ impl Marker {
         std::fs::write(&path, bytes).map_err(file_error(&path, "writing it"))
     }
 
-    fn is_alive(&self) -> bool {
+    /// Whether that process still runs.
+    pub(crate) fn is_alive(&self) -> bool {
         start_of(self.pid).is_some_and(|started| started == self.started)
     }
 }
@@ -92,7 +93,7 @@ fn is_abandoned(path: &Path) -> bool {
 
 /// Stops everything that works in the folder. A number in `postmaster.pid` could be anybody's; where a process stands is
 /// certain.
-fn end_processes_in(folder: &Path) {
+pub(crate) fn end_processes_in(folder: &Path) {
     let Ok(folder) = folder.canonicalize() else { return };
     let deadline = Instant::now() + STOP_LIMIT;
     let mut signal = Signal::QUIT;

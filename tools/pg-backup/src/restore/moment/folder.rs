@@ -8,12 +8,12 @@ use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
 
 use crate::account::Account;
 use crate::error::Error;
 use crate::layout::BackupId;
+use crate::scratch::{self, Marker};
 
 /// What tells a folder that is being restored; PostgreSQL does not look at it.
 pub(super) const MARKER: &str = "pg-backup-restore.json";
@@ -37,7 +37,7 @@ pub(super) enum Before {
 /// Looks whether something may be restored to this folder; nothing is changed.
 ///
 /// # Errors
-/// When it holds anything that no restore of ours has left, or a server runs in it.
+/// When it holds anything that no restore of ours has left, or another restore is at work in it.
 pub(super) fn look(path: &Path) -> Result<Before, Error> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
@@ -54,27 +54,18 @@ pub(super) fn look(path: &Path) -> Result<Before, Error> {
             hint: "name a new folder with --pgdata; a server's own must be moved away first".to_owned(),
         });
     }
-    if let Some(pid) = running(path) {
-        return Err(Error::Busy {
-            what: format!(
-                "{}: the server of an earlier restore still runs in it, process {pid}",
-                path.display()
-            ),
-        });
+    match owner(path) {
+        Some(owner) if owner.is_alive() && owner != Marker::of_this_process() => {
+            Err(Error::Busy { what: format!("{}: another restore is at work in it", path.display()) })
+        }
+        _ => Ok(Before::Leftovers),
     }
-    Ok(Before::Leftovers)
 }
 
-/// The process that runs a server in this folder.
-fn running(path: &Path) -> Option<i32> {
-    let text = fs::read_to_string(path.join("postmaster.pid")).ok()?;
-    let pid: i32 = text.lines().next()?.trim().parse().ok()?;
-    let is_alive =
-        Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
-    // The number may belong to somebody else by now: a server works in its data folder.
-    let works_in = fs::read_link(format!("/proc/{pid}/cwd"));
-    let is_elsewhere = matches!((works_in, path.canonicalize()), (Ok(cwd), Ok(own)) if cwd != own);
-    Some(pid).filter(|_| is_alive && !is_elsewhere)
+/// Who restores into the folder, or did until it was killed.
+fn owner(path: &Path) -> Option<Marker> {
+    let document: serde_json::Value = serde_json::from_slice(&fs::read(path.join(MARKER)).ok()?).ok()?;
+    serde_json::from_value(document.get("owner")?.clone()).ok()
 }
 
 impl DataFolder {
@@ -90,13 +81,18 @@ impl DataFolder {
     ) -> Result<DataFolder, Error> {
         let before = look(path)?;
         if before == Before::Leftovers {
+            // The server of a run that was killed may have been started just then, and be waited for by nobody.
+            scratch::end_processes_in(path);
             empty(path).map_err(failed(path, "emptying it"))?;
         }
         fs::create_dir_all(path).map_err(failed(path, "making it"))?;
         fs::set_permissions(path, Permissions::from_mode(0o700))
             .map_err(failed(path, "closing it to others"))?;
         let path = path.canonicalize().map_err(failed(path, "opening it"))?;
-        let marker = json!({"type": "restore", "base": base, "target": target}).to_string();
+        let marker = json!({
+            "type": "restore", "base": base, "target": target, "owner": Marker::of_this_process(),
+        });
+        let marker = marker.to_string();
         let written = release_common::files::write_atomically(&path.join(MARKER), marker.as_bytes());
         written.map_err(failed(&path, "marking it"))?;
         Ok(DataFolder { path, account })
