@@ -7,8 +7,8 @@ from collections import Counter
 from urllib.parse import urlsplit
 
 
-# Less than this is no part of a large object.
-PART_BYTES = 1 << 20
+# A part of a large object; less is the last one of it, or a document.
+PART_BYTES = 8 << 20
 STALL_S = 3
 
 

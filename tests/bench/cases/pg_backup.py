@@ -223,5 +223,6 @@ def base(bench: Bench) -> Case:
         Target(CPU, ours.name, [bundling.name], 1.5, 1.0),
         Target(WALL, ours.name, [bundling.name], 1.0, 0.8),
     ]
+    contestants = [ours, bundling] if bench.place.is_smoke else [ours, peer, bundling]
     metrics = (CPU, "with_backends_s", WALL, RSS, "stored_bytes", "cluster_bytes")
-    return Case("a base backup of the cluster", bench.fill, [ours, peer, bundling], targets, metrics, MOST_ROUNDS, is_check_timed=True)
+    return Case("a base backup of the cluster", bench.fill, contestants, targets, metrics, MOST_ROUNDS, is_check_timed=True)

@@ -6,6 +6,7 @@
 
 use std::ffi::OsStr;
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, parent_id};
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -130,9 +131,7 @@ impl Child {
         let stdout = self.process.stdout.take().ok_or_else(|| self.no_pipe())?;
         let descriptor =
             stdout.into_owned_fd().map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
-        // A pipe that may not grow serves as well, only with more turns.
-        #[cfg(target_os = "linux")]
-        let _ = rustix::pipe::fcntl_setpipe_size(&descriptor, PIPE_BYTES);
+        lengthen(&descriptor);
         Ok(std::fs::File::from(descriptor))
     }
 
@@ -144,6 +143,7 @@ impl Child {
         let stdin = self.process.stdin.take().ok_or_else(|| self.no_pipe())?;
         let descriptor =
             stdin.into_owned_fd().map_err(|source| Error::Pipe { name: self.name.clone(), source })?;
+        lengthen(&descriptor);
         Ok(std::fs::File::from(descriptor))
     }
 
@@ -195,6 +195,14 @@ impl Ended {
         let is_error = |line: &&str| line.contains("error: ") || line.contains("FATAL: ");
         lines().find(is_error).or_else(|| lines().next()).unwrap_or("it said nothing")
     }
+}
+
+/// A pipe that may not grow serves as well, only with more turns.
+fn lengthen(pipe: &OwnedFd) {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::pipe::fcntl_setpipe_size(pipe, PIPE_BYTES);
+    #[cfg(not(target_os = "linux"))]
+    let _ = pipe;
 }
 
 /// Reads to the end and keeps the last of it.
