@@ -4,7 +4,7 @@ use std::path::Path;
 
 use backfill::expression;
 use backfill::spec::{Draft, Spec, merge_file};
-use backfill::sql::{Identifier, TableName};
+use release_postgres::{Identifier, TableName};
 
 /// A name reads back as itself, and never ends its own quotes.
 pub fn name(text: &str) {

@@ -6,6 +6,8 @@
 //! this very file and replays `corpus/` on stable.
 
 pub mod angular;
+pub mod backups;
+pub mod connection;
 pub mod flags;
 pub mod hub;
 pub mod jobs;
@@ -16,15 +18,19 @@ pub mod quantities;
 pub type Target = fn(&str);
 
 /// Every target, by the name of its corpus folder and of its program.
-pub const TARGETS: [(&str, Target); 21] = [
+pub const TARGETS: [(&str, Target); 27] = [
     ("additions", flags::additions),
+    ("backup_document", backups::backup_document),
+    ("backup_name", backups::backup_name),
     ("base_url", flags::base_url),
+    ("dsn", connection::dsn),
     ("event", hub::event),
     ("expression", jobs::expression),
     ("http_address", hub::http_address),
     ("jwk", hub::jwk),
     ("jws", hub::jws),
     ("label", hub::label),
+    ("location", backups::location),
     ("manifest", manifest::manifest),
     ("manifest_hash", manifest::hash),
     ("name", jobs::name),
@@ -36,6 +42,8 @@ pub const TARGETS: [(&str, Target); 21] = [
     ("sums", manifest::sums),
     ("units", quantities::units),
     ("url", manifest::url),
+    ("wal_history", backups::wal_history),
+    ("wal_name", backups::wal_name),
     ("window", quantities::window),
     ("wire", hub::wire),
 ];

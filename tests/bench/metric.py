@@ -18,7 +18,15 @@ class Unit:
 
 
 # Of two that fit, the longer stands first.
-UNITS = [Unit("rows_per_s", "rows/s", 0), Unit("bytes", "B", 0), Unit("ratio", "x", 3), Unit("us", "us", 3), Unit("ms", "ms", 1), Unit("s", "s", 3)]
+UNITS = [
+    Unit("rows_per_s", "rows/s", 0),
+    Unit("requests", "requests", 0),
+    Unit("bytes", "B", 0),
+    Unit("ratio", "x", 3),
+    Unit("us", "us", 3),
+    Unit("ms", "ms", 1),
+    Unit("s", "s", 3),
+]
 MEGABYTE = 1_000_000
 
 

@@ -3,15 +3,12 @@
 // Every line is first compared with what the database or the tool itself reports. The nights pass by a test clock, and
 // what the tool reports says so. Server and load belong to the testbed, which ends them with this process.
 
-import { execFileSync, spawn } from "node:child_process";
-import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { createInterface } from "node:readline";
-import { Ledger, Mismatch } from "./ledger.mjs";
+import { Ledger } from "./ledger.mjs";
+import { ROOT, TARGET, end, ofPostgres, program, run, say, sql, stage, start } from "./programs.mjs";
 
-const ROOT = fileURLToPath(new URL("../..", import.meta.url));
-const TARGET = process.env.CARGO_TARGET_DIR ?? join(ROOT, "target");
 const FOLDER = join(TARGET, "demo-column");
 const DATA = join(ROOT, "testdata/backfill");
 const CLOCK = join(FOLDER, "clock");
@@ -34,58 +31,20 @@ const APPLICATION = {
   3: `update "Shipment" set status = 'Delivered' where id = :id;`,
 };
 
-const children = [];
-const say = (text) => process.stdout.write(`${text}\n`);
-const program = (name) => join(TARGET, "debug", name);
 const setClock = (time) => writeFileSync(CLOCK, time);
-
-/** Starts a program that ends with this process, and waits for the line that tells its readiness. */
-async function start(words) {
-  const child = spawn(program("testbed"), words, { stdio: ["pipe", "pipe", "inherit"] });
-  children.push(child);
-  for await (const line of createInterface(child.stdout)) return { child, ready: JSON.parse(line) };
-  throw new Error(`testbed ${words.join(" ")} ended before it was ready`);
-}
-
-/** Ends it, and waits until it is gone. */
-function end({ child }) {
-  const gone = new Promise((resolve) => child.on("exit", resolve));
-  child.stdin.end();
-  return gone;
-}
-
-/** The newest pgbench: Debian keeps it out of the path. */
-function pgbench() {
-  const versions = readdirSync("/usr/lib/postgresql").sort((one, other) => Number(other) - Number(one));
-  return `/usr/lib/postgresql/${versions[0]}/bin/pgbench`;
-}
 
 /** A release of the application at work. */
 function application(url, release) {
   const script = join(FOLDER, `release-${release}.sql`);
   writeFileSync(script, `\\set id random(1, ${ROWS})\n${APPLICATION[release]}\n`);
-  return start(["run", "--ready-line", "progress:", "--", pgbench(), "-n", "-P", "1", "-T", "3600", "-R", "100", "-c", "2", "-f", script, url]);
+  return start(["run", "--ready-line", "progress:", "--", ofPostgres("pgbench"), "-n", "-P", "1", "-T", "3600", "-R", "100", "-c", "2", "-f", script, url]);
 }
 
-const sql = (url, text) => execFileSync("psql", ["-X", "-v", "ON_ERROR_STOP=1", "-qAtc", text, url], { encoding: "utf8" }).trim();
 const apply = (url, file) => execFileSync("psql", ["-X", "-v", "ON_ERROR_STOP=1", "-qf", join(DATA, file), url]);
 
-/** Runs the tool to its end; its exit code and last object. `seen` gets every object as it comes. */
-async function backfill(url, words, seen = () => {}) {
-  const child = spawn(program("backfill"), [...words, "--json", "--test-clock", CLOCK], {
-    env: { ...process.env, DATABASE_URL: url }, stdio: ["ignore", "pipe", "pipe"],
-  });
-  children.push(child);
-  let messages = "";
-  child.stderr.on("data", (text) => (messages += text));
-  const code = new Promise((resolve) => child.on("close", resolve));
-  let last = {};
-  for await (const line of createInterface(child.stdout)) {
-    last = JSON.parse(line);
-    seen(last);
-  }
-  return { exit: await code, messages, ...last };
-}
+/** Runs the tool to its end, at the time of the test clock. */
+const backfill = (url, words, seen) =>
+  run(program("backfill"), [...words, "--json", "--test-clock", CLOCK], { DATABASE_URL: url }, seen);
 
 /** The table as release 1 left it. */
 function prepare(url) {
@@ -145,23 +104,6 @@ async function demo() {
 const columns = (url) => sql(url, `select string_agg(attname, ',' order by attname) from pg_attribute
   where attrelid = '"Shipment"'::regclass and attnum > 0 and not attisdropped`);
 
-/** Ends what was started; the testbed would do so too, a moment later. */
-function leave(code) {
-  for (const child of children) child.stdin?.end();
-  process.exitCode = code;
-  Promise.all(children.map((child) => child.exitCode ?? child.signalCode ?? new Promise((resolve) => child.on("exit", resolve)))).then(() => process.exit(code));
-}
-
-process.on("SIGINT", () => leave(130));
-process.on("SIGTERM", () => leave(143));
-process.stdout.on("error", () => leave(0));
-try {
-  rmSync(FOLDER, { recursive: true, force: true });
-  mkdirSync(FOLDER, { recursive: true });
-  say("\nA column is filled while the application writes: expand, migrate, contract\n");
-  await demo();
-  leave(0);
-} catch (error) {
-  process.stderr.write(`demo: ${error instanceof Mismatch ? error.message : (error.stack ?? error)}\n`);
-  leave(error instanceof Mismatch ? 1 : 3);
-}
+rmSync(FOLDER, { recursive: true, force: true });
+mkdirSync(FOLDER, { recursive: true });
+await stage("A column is filled while the application writes: expand, migrate, contract", demo);

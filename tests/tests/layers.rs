@@ -34,7 +34,10 @@ fn layer(package: &Package) -> Layer {
     let root = pipelines::root();
     let folder = package.manifest_path.parent().unwrap().strip_prefix(root.to_str().unwrap()).unwrap();
     match folder.as_str() {
-        "tools/release-common" | "tools/precache-manifest" | "tools/release-remote" => Layer::Shared,
+        "tools/release-common"
+        | "tools/precache-manifest"
+        | "tools/release-postgres"
+        | "tools/release-remote" => Layer::Shared,
         "wasm" => Layer::Browser,
         "wasm/pack" => Layer::Pack,
         "tests/support" => Layer::Testbed,
@@ -85,7 +88,8 @@ fn there_is_one_tls_stack() {
     let linked = metadata.packages.iter().map(|package| package.name.as_str());
     for name in locked.chain(linked) {
         let is_other_stack = name.starts_with("aws-lc")
-            || name.starts_with("openssl")
+            // openssl-probe, of rustls-native-certs, only finds the files with the system's certificates.
+            || name.starts_with("openssl") && name != "openssl-probe"
             || name.starts_with("boring")
             || matches!(name, "native-tls" | "mbedtls" | "wolfssl" | "s2n-tls");
         assert!(!is_other_stack, "{name}: the one TLS stack is rustls with ring");

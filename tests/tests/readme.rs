@@ -150,7 +150,7 @@ fn database() -> Postgres {
 #[test]
 fn examples_of_the_long_helps_run() {
     let mut wrong = Vec::new();
-    for tool in ["precache-hash", "sw-force-refresh", "backfill"] {
+    for tool in ["precache-hash", "sw-force-refresh", "backfill", "pg-backup"] {
         for (words, help) in helps(tool) {
             let examples = help::examples(&help);
             // A subcommand may lean on the examples of the tool.
@@ -183,10 +183,11 @@ fn complaints(tool: &str, examples: &[String]) -> Vec<String> {
     let mut world = World::new("testdata/builds").unwrap();
     let made = world.run(FIXTURES).unwrap();
     assert_eq!(made.exit, 0, "the fixtures: {}", made.output);
-    let postgres = (tool == "backfill").then(database);
+    let postgres = matches!(tool, "backfill" | "pg-backup").then(database);
     if let Some(postgres) = &postgres {
         fs::write(world.folder().join("job.toml"), JOB).unwrap();
         world.set("DATABASE_URL", &postgres.url("postgres"));
+        world.set("PG_BACKUP_STORE", &world.folder().join("backups").display().to_string());
     }
     let site = Site::serve(world.folder().join("dist")).unwrap();
     let run = |example: &String| {

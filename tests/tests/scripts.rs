@@ -34,7 +34,10 @@ fn setup_names_the_groups_to_who_asks_for_another() {
 fn bench_names_the_tools_to_who_asks_for_another() {
     let refused = script("scripts/bench", &["no-such-tool"]);
     assert_eq!(refused.status.code(), Some(2));
-    assert!(messages(&refused).contains("no-such-tool: no case file; there are backfill, precache-hash"));
+    assert!(
+        messages(&refused)
+            .contains("no-such-tool: no case file; there are backfill, pg-backup, precache-hash")
+    );
 }
 
 #[test]

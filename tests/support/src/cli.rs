@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, json};
 
 use crate::chromium::Chromium;
 use crate::distribution::Distribution;
@@ -16,6 +16,7 @@ use crate::owner::{Owner, Watch};
 use crate::postgres::{Postgres, PostgresOptions};
 use crate::program::Program;
 use crate::readiness::Ready;
+use crate::s3_server::S3Server;
 use crate::setting::Setting;
 use crate::site::{Site, SiteOptions};
 
@@ -68,6 +69,15 @@ enum Command {
         #[arg(long, value_name = "NAME")]
         database: Option<String>,
     },
+    /// An S3-compatible server; "environment" is what clients read to reach it
+    S3 {
+        /// The folder to serve, which stays: each bucket is a folder in it
+        #[arg(value_name = "DIR")]
+        root: PathBuf,
+        /// The port
+        #[arg(long, value_name = "PORT", default_value_t = 0, hide_default_value = true)]
+        port: u16,
+    },
     /// Any program; "line" is the line that told its readiness. {scratch} in arguments is its scratch folder
     Run(Run),
 }
@@ -116,6 +126,7 @@ impl Command {
                 let options = PostgresOptions { distribution, settings: set, ..PostgresOptions::default() };
                 postgres(&options, database.as_deref(), owner)
             }
+            Self::S3 { root, port } => s3(root, port, owner),
             Self::Run(run) => run.start(owner),
         }
     }
@@ -144,6 +155,18 @@ fn postgres(options: &PostgresOptions, database: Option<&str>, owner: &Watch) ->
         "pid": postgres.pid(),
     }))?;
     Ok(postgres.postmaster().and_then(|postmaster| owner.outlive_or_end(postmaster)))
+}
+
+fn s3(root: PathBuf, port: u16, owner: &Watch) -> Result<Option<i32>, Error> {
+    let server = S3Server::over(root, port)?;
+    let environment: Map<_, _> =
+        server.environment().into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+    announce(&json!({
+        "type": "ready", "program": "s3", "url": server.endpoint(), "bucket": server.bucket(),
+        "environment": environment, "pid": std::process::id(),
+    }))?;
+    owner.outlive();
+    Ok(None)
 }
 
 impl Run {

@@ -39,6 +39,8 @@ const BASE_BACKUP: [&str; 9] = [
 pub(crate) struct Cluster {
     pub(crate) folder: DataFolder,
     pub(crate) installation: Installation,
+    /// Of the server, and of what it starts.
+    pub(crate) environment: Vec<(String, String)>,
 }
 
 impl Cluster {
@@ -66,6 +68,6 @@ impl Cluster {
 
     /// The folder of its data.
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.folder.data()
     }
 }

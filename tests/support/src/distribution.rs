@@ -68,11 +68,5 @@ fn embedded(folder: &DataFolder) -> Result<PathBuf, Error> {
     if folder.can_run(&path.join("bin/postgres"))? {
         return Ok(path);
     }
-    let copy = folder.path().join("postgres-18");
-    // As the caller, who can read it; the modes let the account run it.
-    let copied = std::process::Command::new("cp").arg("-a").args([&path, &copy]).status();
-    match copied {
-        Ok(status) if status.success() => Ok(copy),
-        _ => Err(absent(&path)),
-    }
+    folder.copy(&path)
 }

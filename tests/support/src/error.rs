@@ -134,6 +134,14 @@ pub enum Error {
         /// What `psql` said.
         message: String,
     },
+    /// The object store did not do what it was asked for.
+    #[error("{url}: {message}")]
+    Store {
+        /// What was asked for.
+        url: String,
+        /// What it answered, or why it did not.
+        message: String,
+    },
     /// The ready line could not be printed.
     #[error("cannot print the ready line")]
     Report(#[source] io::Error),

@@ -2,6 +2,7 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -22,6 +23,8 @@ const READY: &str = "ready to accept ";
 const IN_USE: &str = "pre-existing shared memory block";
 /// A fast stop writes a checkpoint, and a start may replay much.
 const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// Between two questions whether it still recovers.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const START_LIMIT: Duration = Duration::from_secs(60);
 /// The postmaster itself kills what is left of its processes after five seconds.
 const DROP_LIMIT: Duration = Duration::from_secs(8);
@@ -33,6 +36,8 @@ pub struct PostgresOptions {
     pub distribution: Distribution,
     /// Settings besides those of the testbed, which they beat.
     pub settings: Vec<Setting>,
+    /// Environment variables of the server, which `archive_command` and `restore_command` get as well.
+    pub environment: Vec<(String, String)>,
     /// Load `pg_stat_statements`, so that `create extension pg_stat_statements` works.
     pub has_statement_statistics: bool,
 }
@@ -42,6 +47,13 @@ impl PostgresOptions {
     #[must_use]
     pub fn set(mut self, name: &str, value: impl std::fmt::Display) -> Self {
         self.settings.push(Setting::new(name, value));
+        self
+    }
+
+    /// Adds an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl std::fmt::Display) -> Self {
+        self.environment.push((name.to_owned(), value.to_string()));
         self
     }
 
@@ -85,9 +97,21 @@ impl Postgres {
         let folder = DataFolder::make()?;
         let installation = Installation::find(options.distribution, &folder)?;
         let settings = options.all_settings(folder.path());
-        let cluster = Cluster { folder, installation };
+        let cluster = Cluster { folder, installation, environment: options.environment.clone() };
         cluster.init()?;
         Self::launch(cluster, &settings)
+    }
+
+    /// Starts a server on data that some other program has restored to [`DataFolder::data`], with its own port and
+    /// socket; where it ends instead, the error has its log.
+    ///
+    /// The settings are added to `postgresql.conf`, so those of the restored `postgresql.auto.conf` beat them. It takes
+    /// connections when this returns, but may still recover: see [`wait_for_recovery`](Self::wait_for_recovery). It also
+    /// archives as its original did, unless `archive_mode` is set to `off`.
+    pub fn adopt(folder: DataFolder, options: &PostgresOptions) -> Result<Self, Error> {
+        let installation = Installation::find(options.distribution, &folder)?;
+        let settings = options.all_settings(folder.path());
+        Self::launch(Cluster { folder, installation, environment: options.environment.clone() }, &settings)
     }
 
     /// Copies this cluster into a standby that follows it by streaming replication, through a physical slot.
@@ -95,8 +119,9 @@ impl Postgres {
     /// The client programs make the copy, so a server newer than Debian's has none. The slot stays when the standby
     /// goes.
     pub fn standby(&self, settings: &[Setting]) -> Result<Self, Error> {
-        let cluster =
-            Cluster { folder: DataFolder::make()?, installation: self.cluster.installation.clone() };
+        let environment = self.cluster.environment.clone();
+        let installation = self.cluster.installation.clone();
+        let cluster = Cluster { folder: DataFolder::make()?, installation, environment };
         cluster.copy(&self.url("postgres"))?;
         let mut all = vec![Setting::new("unix_socket_directories", cluster.folder.path().display())];
         all.extend(settings.iter().cloned());
@@ -135,6 +160,21 @@ impl Postgres {
     /// The folder of its data.
     pub fn data(&self) -> PathBuf {
         self.cluster.data()
+    }
+
+    /// The user it runs as, by number.
+    pub fn runs_as(&self) -> Result<u32, Error> {
+        self.cluster.folder.owner()
+    }
+
+    /// A command that runs the program as the server's user, in the server's folder; see [`DataFolder::command`].
+    pub fn command(&self, program: impl AsRef<Path>) -> Command {
+        self.cluster.folder.command(program)
+    }
+
+    /// A path by which the server can run a program of the caller's; see [`DataFolder::lend`].
+    pub fn lend(&self, program: &Path) -> Result<PathBuf, Error> {
+        self.cluster.folder.lend(program)
     }
 
     /// The postmaster's process id; 0 when it is stopped.
@@ -197,6 +237,39 @@ impl Postgres {
         }
     }
 
+    /// Waits until the server has left recovery and takes writes; where it ends instead, the error has its log.
+    ///
+    /// That it takes connections is not enough: a server whose target is never reached takes them until it finds out.
+    pub fn wait_for_recovery(&mut self, limit: Duration) -> Result<(), Error> {
+        let awaited = || "the end of its recovery".to_owned();
+        let deadline = Instant::now() + limit;
+        loop {
+            let answer = self.sql("postgres", "select pg_is_in_recovery()");
+            let Some(postmaster) = &mut self.postmaster else { return answer.map(drop) };
+            if let Ok(code) = postmaster.wait(LOOK_AGAIN) {
+                let output = postmaster.tail();
+                return Err(Error::Ended {
+                    program: "postgres".to_owned(),
+                    code,
+                    awaited: awaited(),
+                    output,
+                });
+            }
+            if answer.is_ok_and(|answer| answer == "f") {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let output = postmaster.tail();
+                return Err(Error::TimedOut {
+                    program: "postgres".to_owned(),
+                    awaited: awaited(),
+                    limit,
+                    output,
+                });
+            }
+        }
+    }
+
     /// The process, unless it is stopped.
     pub(crate) fn postmaster(&mut self) -> Option<&mut Running> {
         self.postmaster.as_mut()
@@ -212,5 +285,7 @@ impl Drop for Postgres {
 
 fn start_postmaster(cluster: &Cluster) -> Result<Running, Error> {
     let postmaster = cluster.folder.program(cluster.installation.server("postgres")).args(["-D", "data"]);
+    let postmaster =
+        cluster.environment.iter().fold(postmaster, |program, (name, value)| program.env(name, value));
     postmaster.ready(Ready::Line(READY.to_owned())).within(START_LIMIT).start()
 }

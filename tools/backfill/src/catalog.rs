@@ -1,9 +1,8 @@
 //! Reads what the catalog says: the server, the table with its columns, keys and triggers.
 
+use release_postgres::{DatabaseError, Session, literal};
 use serde::Deserialize;
 
-use crate::postgres::{DatabaseError, Session};
-use crate::sql::literal;
 use crate::target::Table;
 
 /// The server and who we are on it.

@@ -1,12 +1,11 @@
 //! Chunks in the database: claimed by one worker at a time, given back, and counted.
 
+use release_postgres::{DatabaseError, LIMITS, Session, literal, rows};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::job::{Desired, Job, State};
 use crate::owner::Owner;
-use crate::postgres::{DatabaseError, LIMITS, Session, rows};
-use crate::sql::literal;
 use crate::statements::{Claim, Position, lease_end};
 
 /// A chunk that this worker holds.

@@ -4,10 +4,10 @@
 //! tells where it ended: a second look for the end would read the table twice wherever the visibility map is not set,
 //! as it is not after a backfill.
 
+use release_postgres::literal;
 use serde::Deserialize;
 
 use crate::spec::Spec;
-use crate::sql::literal;
 use crate::statements::{Position, Statements};
 use crate::target::{KeyColumn, Target, Walk};
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use release_common::{Clock, Context};
+use release_postgres::{Database, DatabaseError, Session};
 
 use crate::catalog::Server;
 use crate::cli::ConnectArgs;
 use crate::error::Error;
 use crate::job::Job;
-use crate::postgres::{Database, Session};
 use crate::state::{self, Actor};
 
 /// A session, and what is said about it in messages.
@@ -63,7 +63,7 @@ impl Connected {
     }
 
     /// What a failed statement means.
-    pub(crate) fn error(&self, doing: &str, source: crate::postgres::DatabaseError) -> Error {
+    pub(crate) fn error(&self, doing: &str, source: DatabaseError) -> Error {
         Error::database(doing, &self.database.shown(), source)
     }
 }

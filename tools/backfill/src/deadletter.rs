@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use release_common::output::{Format, JsonLines};
 use release_common::{Context, Outcome, Signal};
+use release_postgres::DatabaseError;
 use serde_json::{Value, json};
 
 use crate::cli::{DeadLetterCommand, JobArgs};
@@ -11,8 +12,7 @@ use crate::error::Error;
 use crate::job::{Job, State};
 use crate::letters::{self, Letter, Retried};
 use crate::patience::Patient;
-use crate::postgres::DatabaseError;
-use crate::sqlstate::Reaction;
+use crate::reaction::Reaction;
 use crate::statements::Statements;
 
 /// Lists or retries.
@@ -147,7 +147,7 @@ async fn all(patient: &mut Patient, job: &Job) -> Result<Vec<Letter>, Error> {
 
 /// Whether another row may fare better: its data, or a lock or time that this one did not get.
 fn is_of_the_row(error: &DatabaseError) -> bool {
-    let reaction = error.sqlstate().map(|code| code.reaction());
+    let reaction = error.sqlstate().map(Reaction::to);
     matches!(reaction, Some(Reaction::Bisect | Reaction::Shrink | Reaction::Wait | Reaction::Retry))
 }
 

@@ -4,11 +4,10 @@ use std::io;
 use std::path::PathBuf;
 
 use release_common::{Exit, Failure};
+use release_postgres::{DatabaseError, Sqlstate};
 use thiserror::Error;
 
-use crate::postgres::DatabaseError;
 use crate::spec::SpecError;
-use crate::sqlstate::Sqlstate;
 
 /// A situation that a user can act on.
 #[derive(Debug, Error)]

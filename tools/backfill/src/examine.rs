@@ -3,14 +3,14 @@
 //! PostgreSQL's own parser and planner judge the expressions: they are explained as the update that would run, and put
 //! into a view that is rolled back, whose stored tree tells which functions and columns they use.
 
+use release_postgres::{DatabaseError, Identifier, Sqlstate, rows};
 use serde::Deserialize;
 
 use crate::catalog::{self, Server};
 use crate::connect::Connected;
 use crate::error::Error;
-use crate::postgres::DatabaseError;
+use crate::reaction::Reaction;
 use crate::spec::{Place, Placed, SpecError};
-use crate::sqlstate::{Reaction, Sqlstate};
 use crate::statements::Statements;
 use crate::target::{Choice, Column, Table, Target, Walk, Wishes};
 
@@ -42,7 +42,7 @@ pub(crate) async fn examine(connected: &mut Connected, placed: Placed) -> Result
     let target = Target {
         oid: table.oid,
         name: table.quoted(),
-        alias: crate::sql::Identifier::new(&table.table),
+        alias: Identifier::new(&table.table),
         walk: once_only(choice.walk, must_be_once, &mut remarks),
         columns,
     };
@@ -196,14 +196,14 @@ async fn tree(
     let view = format!(
         "create temporary view backfill_examined as select {text} as value from {} as {} /* backfill */",
         table.quoted(),
-        crate::sql::Identifier::new(&table.table)
+        Identifier::new(&table.table)
     );
     let numbers: Vec<String> = columns.iter().map(|column| column.number.to_string()).collect();
     let query = TREE.replace("{table}", &table.oid.to_string()).replace("{numbers}", &numbers.join(", "));
     let message = format!("begin; set local statement_timeout = '10s'; {view}; {query}; rollback");
     let answer = connected.session.send(&message).await;
     let answer = answer.map_err(|source| refused(connected, place, source))?;
-    let tree = crate::postgres::rows::<Tree>(&answer).ok().and_then(|mut rows| rows.pop());
+    let tree = rows::<Tree>(&answer).ok().and_then(|mut trees| trees.pop());
     let tree = tree.ok_or_else(|| {
         connected.error("reading the expression", DatabaseError::Row("no tree of the expression".to_owned()))
     })?;
@@ -295,7 +295,7 @@ async fn explained(connected: &mut Connected, examined: &Examined) -> Result<(),
 /// A refusal of the server's about something the user wrote.
 pub(crate) fn refused(connected: &Connected, place: &Place, source: DatabaseError) -> Error {
     let is_about_text = |code: Sqlstate| {
-        code.reaction() == Reaction::Bisect || matches!(code.class(), "42" | "0A" | "2F" | "3F")
+        Reaction::to(code) == Reaction::Bisect || matches!(code.class(), "42" | "0A" | "2F" | "3F")
     };
     let Some(code) = source.sqlstate().filter(|code| is_about_text(*code)) else {
         return connected.error("examining the job", source);

@@ -4,12 +4,11 @@
 
 use std::ops::ControlFlow;
 
+use release_postgres::Identifier;
 use sqlparser::ast::{Expr, Ident, visit_expressions};
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::parser::Parser;
 use sqlparser::tokenizer::Token;
-
-use crate::sql::Identifier;
 
 /// Whether `expression` may read `column` of its row.
 ///
@@ -59,8 +58,9 @@ fn has_word(text: &str, word: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use release_postgres::Identifier;
+
     use super::references;
-    use crate::sql::Identifier;
 
     fn check(column: &str, expected: bool, expressions: &[&str]) {
         for expression in expressions {

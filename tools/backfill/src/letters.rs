@@ -1,12 +1,11 @@
 //! Dead letters in the database: read, written, and tried again, each row in a transaction of its own.
 
+use release_postgres::{DatabaseError, literal};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::job::Job;
 use crate::patience::Patient;
-use crate::postgres::DatabaseError;
-use crate::sql::literal;
 use crate::statements::{Position, Statements};
 
 /// A row that could not be filled.

@@ -4,7 +4,8 @@
 //! transaction is, and how long the pause after it, so that nobody else notices. A batch is a range of keys, and its checkpoint commits with
 //! it, so a lost answer, a killed process or a server that crashed costs at most one batch of work and never a row.
 //!
-//! In reading order: [`spec`] is what the user wants, [`target`] the way through the table, `postgres` the wire.
+//! In reading order: [`spec`] is what the user wants, [`target`] the way through the table, [`reaction`] what a refusal
+//! means; the wire is `release_postgres`.
 
 pub mod batch_size;
 pub mod bisect;
@@ -14,11 +15,9 @@ pub mod control;
 pub mod error;
 pub mod expression;
 pub mod job;
-pub mod postgres;
+pub mod reaction;
 pub mod signals;
 pub mod spec;
-pub mod sql;
-pub mod sqlstate;
 pub mod state;
 pub mod statements;
 pub mod target;

@@ -1,13 +1,13 @@
 //! `pause`, `resume`, `cancel`, `rate` and `drop-state`: a row in the database that every worker reads.
 
 use release_common::{Context, Outcome};
+use release_postgres::literal;
 use serde_json::json;
 
 use crate::cli::{DropStateArgs, OrderArgs, RateArgs};
 use crate::connect;
 use crate::error::Error;
 use crate::job::{Desired, State};
-use crate::sql::literal;
 use crate::state;
 
 /// Asks the workers of a job for something.

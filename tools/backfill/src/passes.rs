@@ -1,11 +1,10 @@
 //! When a job is done: after one pass along an ascending key, else when a whole pass found nothing to do.
 
+use release_postgres::{DatabaseError, LIMITS, Session, literal, rows};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::job::{Job, State};
-use crate::postgres::{DatabaseError, LIMITS, Session, rows};
-use crate::sql::literal;
 use crate::state::{self, Actor};
 use crate::statements::Statements;
 use crate::target::Walk;

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use release_common::{Context, Shutdown, Signal};
+use release_postgres::{Answer, DatabaseError, rows};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
@@ -13,8 +14,7 @@ use crate::cli::ConnectArgs;
 use crate::connect::{self, Connected};
 use crate::error::Error;
 use crate::job::Job;
-use crate::postgres::{Answer, DatabaseError, rows};
-use crate::sqlstate::Reaction;
+use crate::reaction::Reaction;
 use crate::state::Actor;
 
 /// The longest pause between two tries: a server that is back is found within it.
@@ -127,10 +127,13 @@ pub(crate) fn backoff(tries: u32) -> Duration {
 fn passes(error: &DatabaseError) -> bool {
     match error {
         DatabaseError::Server { sqlstate, .. } => {
-            matches!(sqlstate.reaction(), Reaction::Retry | Reaction::Wait | Reaction::Reconnect)
+            matches!(Reaction::to(*sqlstate), Reaction::Retry | Reaction::Wait | Reaction::Reconnect)
         }
         DatabaseError::Connection(_) | DatabaseError::Late(_) => true,
-        DatabaseError::Row(_) | DatabaseError::Address(_) | DatabaseError::AddressFile { .. } => false,
+        DatabaseError::Row(_)
+        | DatabaseError::Address(_)
+        | DatabaseError::AddressFile { .. }
+        | DatabaseError::Service { .. } => false,
     }
 }
 
@@ -164,9 +167,9 @@ impl Stop {
 
 #[cfg(test)]
 mod tests {
+    use release_postgres::{DatabaseError, Sqlstate};
+
     use super::{LONGEST_BACKOFF, backoff, passes};
-    use crate::postgres::DatabaseError;
-    use crate::sqlstate::Sqlstate;
 
     fn refusal(code: &str) -> DatabaseError {
         let sqlstate = Sqlstate::new(code);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use release_common::{Context, Outcome, Signal};
+use release_postgres::Session;
 use serde_json::json;
 use tokio::sync::{Notify, oneshot};
 
@@ -21,7 +22,6 @@ use crate::job::{Desired, Job, State};
 use crate::live::{Live, Stop};
 use crate::metrics;
 use crate::plan;
-use crate::postgres::Session;
 use crate::report::Reporter;
 use crate::sampler::{self, Sampler};
 use crate::spec::DualWrite;

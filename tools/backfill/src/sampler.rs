@@ -5,13 +5,12 @@
 
 use std::time::Instant;
 
+use release_postgres::{DatabaseError, Session, literal};
 use serde::Deserialize;
 
 use crate::catalog::Server;
 use crate::job::Job;
-use crate::postgres::{DatabaseError, Session};
 use crate::signals::Signals;
-use crate::sql::literal;
 use crate::target::Walk;
 
 /// PostgreSQL 14 tells since when a session waits for a lock.

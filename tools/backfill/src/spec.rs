@@ -14,13 +14,13 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use release_common::units::Span;
 use release_common::window::Window;
+use release_postgres::{Identifier, TableName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 pub use self::draft::{Draft, Placed};
 pub use self::read::merge_file;
-use crate::sql::{Identifier, TableName};
 
 /// A job, as it is stored with its first run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

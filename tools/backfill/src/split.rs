@@ -3,10 +3,10 @@
 //! A sample of blocks tells where the keys lie, so that no table is counted however large it is. Chunks only share work:
 //! were all boundaries wrong, every row would still belong to exactly one of them.
 
+use release_postgres::{DatabaseError, Session, literal};
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::postgres::{DatabaseError, Session};
 use crate::state::Bounds;
 use crate::statements::Statements;
 use crate::target::{Table, Walk};
@@ -70,7 +70,7 @@ pub(crate) async fn blocks(session: &mut Session, statements: &Statements) -> Re
     }
     let query = format!(
         "select pg_relation_size({}::regclass) / current_setting('block_size')::int8 as blocks",
-        crate::sql::literal(statements.table())
+        literal(statements.table())
     );
     Ok(session.read::<Blocks>(&query).await?.pop().map_or(0, |found| found.blocks))
 }

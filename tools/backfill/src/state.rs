@@ -1,13 +1,12 @@
 //! Jobs in the database: recorded, found, ordered about, and every change written down.
 
 use release_common::Clock;
+use release_postgres::{DatabaseError, LIMITS, Session, literal, nullable};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::job::{Desired, Job, State};
-use crate::postgres::{DatabaseError, LIMITS, Session};
 use crate::spec::Spec;
-use crate::sql::{literal, nullable};
 use crate::target::Target;
 
 const LAYOUT: &str = include_str!("state.sql");

@@ -4,10 +4,10 @@
 //! and commit. The checkpoint names the epoch of the claim, so a worker whose chunk was taken writes nothing. Only rows
 //! of the target are locked, in key order, and two workers never share a range.
 
+use release_postgres::literal;
 use serde_json::Value;
 
 use crate::spec::{Spec, Timeouts};
-use crate::sql::literal;
 use crate::state::jsonb;
 use crate::target::{Column, KeyColumn, Target, Walk};
 

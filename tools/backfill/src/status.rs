@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use release_common::output::{Format, JsonLines};
 use release_common::{Context, Outcome};
+use release_postgres::literal;
 use serde_json::{Value, json};
 
 use crate::chunks::{self, Standing};
@@ -12,7 +13,6 @@ use crate::cli::StatusArgs;
 use crate::connect::{self, Connected};
 use crate::error::Error;
 use crate::job::{Desired, Job, State};
-use crate::sql::literal;
 use crate::state;
 
 const EVERY: Duration = Duration::from_secs(1);

@@ -5,10 +5,10 @@
 //! are found by another pass. Row comparison follows the PostgreSQL manual, 9.24.5: `(a, b) > (x, y)` is one range of an
 //! index only when all its columns run in one direction.
 
+use release_postgres::Identifier;
 use serde::{Deserialize, Serialize};
 
 use crate::spec::Order;
-use crate::sql::Identifier;
 
 /// Below it, neighbors by key lie on pages far apart (`pg_stats.correlation`).
 const SCATTERED_BELOW: f64 = 0.5;

@@ -1,13 +1,13 @@
 //! One batch as one transaction: the rows and the checkpoint commit together or not at all.
 
 use release_common::fault;
+use release_postgres::{DatabaseError, Session, literal};
 use serde_json::{Value, json};
 
 use crate::chunks::Chunk;
 use crate::job::{Desired, Job};
 use crate::live::{Note, Stop};
-use crate::postgres::{DatabaseError, Session};
-use crate::sql::literal;
+use crate::reaction::Reaction;
 use crate::statements::{Position, Statements, Step};
 
 /// A batch about to be tried.
@@ -153,7 +153,7 @@ struct KeyRow {
 }
 
 fn is_data_error(error: &DatabaseError) -> bool {
-    error.sqlstate().is_some_and(|code| code.reaction() == crate::sqlstate::Reaction::Bisect)
+    error.sqlstate().is_some_and(|code| Reaction::to(code) == Reaction::Bisect)
 }
 
 fn letter(key: &[String], error: &DatabaseError) -> Note {

@@ -1,14 +1,14 @@
 //! The first batch for real, rolled back: what it costs, and whether rows and triggers behave.
 
+use release_postgres::{DatabaseError, Session};
 use serde::Deserialize;
 use serde_json::Value;
 
 use crate::connect::Connected;
 use crate::error::Error;
 use crate::examine::{Examined, refused};
-use crate::postgres::{DatabaseError, Session};
+use crate::reaction::Reaction;
 use crate::spec::SpecError;
-use crate::sqlstate::Reaction;
 use crate::statements::{Position, Statements};
 use crate::target::Walk;
 
@@ -60,7 +60,7 @@ fn is_conflict(error: &DatabaseError) -> bool {
 }
 
 fn is_about_a_row(error: &DatabaseError) -> bool {
-    error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Bisect)
+    error.sqlstate().is_some_and(|code| Reaction::to(code) == Reaction::Bisect)
 }
 
 /// Fills the first row that needs it, alone: a block holds more than one.

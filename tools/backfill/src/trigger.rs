@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use release_common::output::Format;
 use release_common::{Context, Outcome, Signal};
+use release_postgres::{DatabaseError, Identifier};
 use serde_json::{Value, json};
 
 use self::definition::{Definition, Difference, Found};
@@ -20,9 +21,8 @@ use crate::error::Error;
 use crate::expression;
 use crate::job::Job;
 use crate::patience::{Patient, backoff};
-use crate::postgres::DatabaseError;
+use crate::reaction::Reaction;
 use crate::spec::{Place, SpecError};
-use crate::sqlstate::Reaction;
 use crate::verify;
 
 /// Creates, checks or drops.
@@ -219,14 +219,14 @@ async fn make(plan: &Plan<'_>, patient: &mut Patient) -> Result<Made, Error> {
 fn is_locked(error: &DatabaseError) -> bool {
     error
         .sqlstate()
-        .is_some_and(|code| matches!(code.reaction(), Reaction::Wait | Reaction::Retry | Reaction::Shrink))
+        .is_some_and(|code| matches!(Reaction::to(code), Reaction::Wait | Reaction::Retry | Reaction::Shrink))
 }
 
 /// Whether the way to the database is broken; all statements of the plan may run twice.
 fn is_absent(error: &DatabaseError) -> bool {
     error
         .sqlstate()
-        .map_or(!matches!(error, DatabaseError::Row(_)), |code| code.reaction() == Reaction::Reconnect)
+        .map_or(!matches!(error, DatabaseError::Row(_)), |code| Reaction::to(code) == Reaction::Reconnect)
 }
 
 async fn find(patient: &mut Patient, definition: &Definition) -> Result<Found, Error> {
@@ -244,7 +244,7 @@ async fn refuse_generated(patient: &mut Patient, job: &Job) -> Result<(), Error>
         return Err(verify::other_table(job));
     };
     for column in table.columns.iter().filter(|column| column.is_generated) {
-        let name = crate::sql::Identifier::new(&column.name);
+        let name = Identifier::new(&column.name);
         let reads = |one: &&crate::spec::Assignment| expression::references(&one.expression, &name);
         if let Some(one) = job.spec.set.iter().find(reads) {
             let reason =

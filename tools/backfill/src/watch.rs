@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use release_postgres::{DatabaseError, Session, literal};
 use serde_json::{Value, json};
 
 use crate::chunks::{self, Standing};
@@ -9,11 +10,9 @@ use crate::control::{Controller, Pace};
 use crate::hook;
 use crate::job::Desired;
 use crate::live::Stop;
-use crate::postgres::{DatabaseError, Session};
 use crate::report::{Progress, Reporter};
 use crate::sampler::{Sample, Sampler};
 use crate::signals::{Finding, Signals, judge};
-use crate::sql::literal;
 use crate::worker::Crew;
 
 /// How often the database is looked at.

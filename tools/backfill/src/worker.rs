@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 use release_common::{Clock, fault};
+use release_postgres::{Database, DatabaseError, Session};
 
 use crate::batch_size::BatchSize;
 use crate::bisect::{Bisect, Found};
@@ -17,9 +18,8 @@ use crate::job::{Desired, Job, State};
 use crate::live::{Live, Note, Stop};
 use crate::owner::Owner;
 use crate::passes;
-use crate::postgres::{Database, DatabaseError, Session};
+use crate::reaction::Reaction;
 use crate::spec::When;
-use crate::sqlstate::Reaction;
 use crate::state::Actor;
 use crate::statements::Statements;
 use crate::transaction::{self, Batch, Done};
@@ -198,7 +198,7 @@ impl<'a> Worker<'a> {
     }
 
     async fn failed(&mut self, chunk: &mut Chunk, keys: u32, error: DatabaseError) -> Turn {
-        let reaction = error.sqlstate().map_or(Reaction::Reconnect, |code| code.reaction());
+        let reaction = error.sqlstate().map_or(Reaction::Reconnect, Reaction::to);
         self.failures += 1;
         match reaction {
             Reaction::Abandon => {
@@ -280,7 +280,7 @@ impl<'a> Worker<'a> {
 
     /// Comes back after an error outside of a batch, or stops when there is no way back.
     async fn recover(&mut self, doing: &str, error: DatabaseError) {
-        let is_final = error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Fail);
+        let is_final = error.sqlstate().is_some_and(|code| Reaction::to(code) == Reaction::Fail);
         if is_final || matches!(error, DatabaseError::Row(_)) {
             return self
                 .crew

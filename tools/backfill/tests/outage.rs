@@ -143,7 +143,10 @@ fn a_deadlock_costs_the_batch_only() {
     let arena = Arena::open();
     arena.table("t", ROWS);
     arena.set("deadlock_timeout", "200ms");
-    let waits = "do 'begin while not exists (select from pg_locks where not granted) loop end loop; end'";
+    // Waits for us, that is: other tests have sessions that wait for each other.
+    let waits =
+        "do 'begin while not exists (select from pg_locks waiting join pg_locks own using (transactionid)
+        where not waiting.granted and own.granted and own.pid = pg_backend_pid()) loop end loop; end'";
     let lock = |id: u32| format!("select 'locked' from t where id = {id} for update");
     let patient = "set deadlock_timeout = '60s'";
     let mut other = arena.session(&[patient, "begin", &lock(209), waits, &lock(202), "commit"]);

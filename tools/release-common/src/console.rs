@@ -15,7 +15,8 @@ pub struct Console {
 }
 
 impl Console {
-    pub(crate) fn new(args: &CommonArgs) -> Console {
+    /// Follows the flags and the terminal.
+    pub fn new(args: &CommonArgs) -> Console {
         let is_terminal = std::io::stderr().is_terminal() && !is_dumb_terminal();
         let is_colored = match args.color {
             Color::Always => true,

@@ -4,6 +4,9 @@
 
 use std::process::ExitCode;
 
+/// The code of a panic, as the language's own runtime has it.
+const PANIC: u8 = 101;
+
 /// The exit codes of every tool. Not used: 101, which is a panic and always a bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -51,6 +54,25 @@ impl Exit {
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> ExitCode {
         ExitCode::from(exit.code())
+    }
+}
+
+/// How a run ended, before a tool that obeys another table says its number for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// By a row of the house table.
+    Exit(Exit),
+    /// By a panic.
+    Panic,
+}
+
+impl Ending {
+    /// The number of the house table.
+    pub const fn code(self) -> u8 {
+        match self {
+            Ending::Exit(exit) => exit.code(),
+            Ending::Panic => PANIC,
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Named points where a test ends or stops the process, to see what a crash there leaves behind.
 //!
-//! `SLIPWAY_FAULT=NAME[:N]=kill|stop|exit` acts at the N-th pass of a point, the first if unsaid; several are parted
+//! `SLIPWAY_FAULT=NAME[:N]=kill|stop|exit|panic` acts at the N-th pass of a point, the first if unsaid; several are parted
 //! by commas. Builds without debug assertions, such as the release profile, hold nothing of this but an empty function.
 
 #[cfg(debug_assertions)]
@@ -54,6 +54,8 @@ mod armed {
         Stop,
         /// The process ends itself without giving anything back.
         Exit,
+        /// A bug: the thread panics.
+        Panic,
     }
 
     /// Those that are understood; whatever else is said has no effect.
@@ -74,6 +76,7 @@ mod armed {
                 "kill" => Action::Kill,
                 "stop" => Action::Stop,
                 "exit" => Action::Exit,
+                "panic" => Action::Panic,
                 _ => return Err(()),
             };
             Ok(Fault { name: name.to_owned(), due_pass, passes: AtomicU64::new(0), action })
@@ -89,12 +92,13 @@ mod armed {
     }
 
     impl Action {
-        #[allow(clippy::exit, reason = "a fault is to end the process where it stands")]
+        #[allow(clippy::exit, clippy::panic, reason = "a fault is to end the process where it stands")]
         fn act(self) {
             let signal = match self {
                 Action::Kill => Signal::KILL,
                 Action::Stop => Signal::STOP,
                 Action::Exit => std::process::exit(EXIT_CODE),
+                Action::Panic => panic!("a fault that a test asked for"),
             };
             // A process may always signal itself.
             let _ = kill_process(getpid(), signal);

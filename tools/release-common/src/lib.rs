@@ -28,7 +28,7 @@ pub use common_args::{Color, CommonArgs, LogFormat};
 pub use config::ConfigError;
 pub use console::Console;
 pub use context::Context;
-pub use exit::{Exit, Outcome, Signal};
+pub use exit::{Ending, Exit, Outcome, Signal};
 pub use failure::Failure;
 pub use run::{Tool, run};
 pub use shutdown::Shutdown;

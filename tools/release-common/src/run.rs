@@ -4,6 +4,7 @@
 
 use std::ffi::OsString;
 use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -14,7 +15,7 @@ use crate::common_args::{CommonArgs, LogFormat};
 use crate::config::{self, ConfigError};
 use crate::console::Console;
 use crate::context::Context;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Ending, Exit, Outcome};
 use crate::failure::{Failure, is_broken_pipe};
 use crate::generate;
 use crate::shutdown::Shutdown;
@@ -30,21 +31,41 @@ pub trait Tool: CommandFactory + FromArgMatches {
     fn closed_output(&self) -> ClosedOutput {
         ClosedOutput::Stop
     }
+
+    /// The number that the process ends with: that of the house table, unless another program runs this one and has a
+    /// table of its own. The arguments are raw, since a command line that cannot be read ends here too.
+    fn code(ending: Ending, _arguments: &[OsString]) -> u8 {
+        ending.code()
+    }
 }
 
-/// Runs `tool` with the process's arguments, and turns its end into an exit code of the house table.
+/// Runs `tool` with the process's arguments, and turns its end into an exit code: of the house table, or what
+/// [`Tool::code`] makes of it.
 pub fn run<C, E>(tool: impl FnOnce(C, &mut Context) -> Result<Outcome, E>) -> ExitCode
 where
     C: Tool,
     E: Failure + 'static,
 {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    if let Some(request) = generate::requested(&arguments) {
-        return generate_for::<C>(request).into();
+    // The panic has told about itself; nothing of the run is used after it.
+    let ending = match catch_unwind(AssertUnwindSafe(|| run_with(&arguments, tool))) {
+        Ok(exit) => Ending::Exit(exit),
+        Err(_) => Ending::Panic,
+    };
+    ExitCode::from(C::code(ending, &arguments))
+}
+
+fn run_with<C, E>(arguments: &[OsString], tool: impl FnOnce(C, &mut Context) -> Result<Outcome, E>) -> Exit
+where
+    C: Tool,
+    E: Failure + 'static,
+{
+    if let Some(request) = generate::requested(arguments) {
+        return generate_for::<C>(request);
     }
-    match parse::<C>(&arguments) {
-        Ok(cli) => run_parsed(cli, tool).into(),
-        Err(refusal) => refusal.report().into(),
+    match parse::<C>(arguments) {
+        Ok(cli) => run_parsed(cli, tool),
+        Err(refusal) => refusal.report(),
     }
 }
 

@@ -56,7 +56,9 @@ impl FromStr for Span {
         if text == "0" {
             return Ok(Span(Duration::ZERO));
         }
-        let span: jiff::SignedDuration = text.parse().map_err(|_| refused())?;
+        let span: jiff::Span = text.parse().map_err(|_| refused())?;
+        // A day is 24 hours: what is meant is how long, never until which date.
+        let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| refused())?;
         Duration::try_from(span).map(Span).map_err(|_| refused())
     }
 }
@@ -149,9 +151,16 @@ mod tests {
             "`2 apples` is not a size such as 500kB, 2MiB or 2097152"
         );
         assert!("-5s".parse::<Span>().is_err());
+        assert!("1 month".parse::<Span>().is_err());
         assert!("soon".parse::<Span>().is_err());
         assert!("101%".parse::<Percent>().is_err());
         assert!("NaN".parse::<Percent>().is_err());
+    }
+
+    #[test]
+    fn a_day_is_24_hours() {
+        assert_eq!("7d".parse::<Span>(), "168h".parse::<Span>());
+        assert_eq!("1d 30m".parse(), Ok(Span(Duration::from_secs(24 * 3600 + 30 * 60))));
     }
 
     proptest! {

@@ -118,3 +118,10 @@ fn manual_and_completions_come_from_the_command_line() {
     let message = "error: --generate takes man, man SUBCOMMAND, bash, zsh or fish\n";
     check(&mut tool(&["--generate", "pdf"]), 2, "", message);
 }
+
+#[test]
+fn a_panic_keeps_the_number_that_everybody_knows() {
+    let output = tool(&["steps"]).env("SLIPWAY_FAULT", "step:2=panic").output().unwrap();
+    assert_eq!(output.status.code(), Some(101));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("panicked"), "the panic itself is told");
+}

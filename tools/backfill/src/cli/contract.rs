@@ -3,9 +3,9 @@
 use clap::{Args, Subcommand};
 use release_common::output::ReportArgs;
 use release_common::units::Span;
+use release_postgres::Identifier;
 
 use super::ConnectArgs;
-use crate::sql::Identifier;
 
 /// Whether the old column may go.
 #[derive(Debug, Subcommand)]

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use release_postgres::{Identifier, NameError, TableName};
 
 use crate::spec::{Assignment, Draft, Duty, Place, When};
-use crate::sql::{Identifier, NameError, TableName};
 
 /// What to fill with what. A file and flags may be mixed; flags win.
 #[derive(Args, Clone, Debug)]

@@ -4,13 +4,12 @@
 //! to the view, from a generated column to what depends on that. Bodies that are plain strings have no dependencies,
 //! so functions and triggers are read as a whole and judged by their words.
 
+use release_postgres::{DatabaseError, Identifier, Session, literal};
 use serde::Deserialize;
 
 use super::blockers::Findings;
 use super::subject::{Relation, Subject};
 use crate::job::Job;
-use crate::postgres::{DatabaseError, Session};
-use crate::sql::{Identifier, literal};
 
 #[derive(Deserialize)]
 struct Shape {

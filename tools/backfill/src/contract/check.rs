@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use release_common::Context;
+use release_postgres::{DatabaseError, Identifier};
 
 use super::blockers::{Findings, blockers};
 use super::history::{self, superfluous};
@@ -15,8 +16,6 @@ use crate::cli::ContractArgs;
 use crate::connect::{self, Connected};
 use crate::error::Error;
 use crate::job::Job;
-use crate::postgres::DatabaseError;
-use crate::sql::Identifier;
 
 /// What is asked, and of whom.
 pub(crate) struct Checker {

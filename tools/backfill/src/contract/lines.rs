@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use release_common::units::Span;
+use release_postgres::Identifier;
 use serde_json::{Value, json};
 
 use super::blockers::Blocker;
@@ -12,7 +13,6 @@ use super::history::Used;
 use super::sessions::Live;
 use super::verdict::{Answer, Reason};
 use crate::job::Job;
-use crate::sql::Identifier;
 
 /// One finding, for people and for programs.
 #[derive(Clone, Debug, PartialEq)]

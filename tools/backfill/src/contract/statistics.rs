@@ -1,5 +1,6 @@
 //! Reads what the server counts about statements, and what its sessions do.
 
+use release_postgres::{DatabaseError, Identifier, Session, literal};
 use serde::Deserialize;
 
 use super::observation::{Counted, Statistics};
@@ -8,8 +9,6 @@ use super::statements::classify;
 use super::subject::Subject;
 use super::verdict::Reason;
 use crate::catalog;
-use crate::postgres::{DatabaseError, Session};
-use crate::sql::{Identifier, literal};
 
 /// What a role without the right sees instead of a text.
 const HIDDEN: &str = "<insufficient privilege>";

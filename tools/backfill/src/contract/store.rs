@@ -1,14 +1,13 @@
 //! Keeps the looks of a job and the answer it got last.
 
 use jiff::Timestamp;
+use release_postgres::{DatabaseError, Session, literal};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::observation::Observation;
 use super::verdict::{Answer, Reason};
 use crate::job::Job;
-use crate::postgres::{DatabaseError, Session};
-use crate::sql::literal;
 use crate::state::{Actor, jsonb};
 
 #[derive(Deserialize)]

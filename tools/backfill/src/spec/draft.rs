@@ -1,9 +1,9 @@
 //! A specification as it grows from flags and file: every value optional, every value with its place.
 
 use release_common::units::Span;
+use release_postgres::{Identifier, TableName};
 
 use super::{Assignment, Batch, DualWrite, Duty, Order, Place, Spec, SpecError, Throttle, Timeouts, When};
-use crate::sql::{Identifier, TableName};
 
 /// The plan's words: batches of 1000 in the off-peak hours of Korea.
 const DEFAULT_WINDOW: &str = "02:00-05:00 Asia/Seoul";

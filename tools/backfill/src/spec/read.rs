@@ -4,11 +4,11 @@ use std::path::Path;
 use std::str::FromStr;
 
 use release_common::units::{ByteSize, Span};
+use release_postgres::Identifier;
 
 use super::document::{self, Node, Value};
 use super::draft::Slot;
 use super::{Assignment, Draft, DualWrite, Duty, Order, Place, SpecError, When};
-use crate::sql::Identifier;
 
 /// Puts what the file says into `draft`; what is there already, from flags, stays.
 ///

@@ -3,10 +3,10 @@
 //! Follows the PostgreSQL manual, 43.10 "Trigger Functions" and 39.1 "Overview of Trigger Behavior": triggers of one
 //! kind fire in the order of their names, so ours, whose name begins with `zz`, sees what others have made of the row.
 
+use release_postgres::{Identifier, literal};
 use serde::Deserialize;
 
 use crate::job::Job;
-use crate::sql::{Identifier, literal};
 
 /// `pg_trigger.tgtype` of `before insert or update for each row`.
 const BEFORE_WRITE_OF_ROW: i32 = 1 + 2 + 4 + 16;

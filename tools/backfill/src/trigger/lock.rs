@@ -1,10 +1,9 @@
 //! Who keeps a statement from its lock on the table.
 
+use release_postgres::{DatabaseError, literal};
 use serde::{Deserialize, Serialize};
 
 use crate::patience::Patient;
-use crate::postgres::DatabaseError;
-use crate::sql::literal;
 
 /// Locks of other sessions that `create trigger`'s SHARE ROW EXCLUSIVE waits for (manual, table 13.2).
 const AGAINST_CREATE: &str = "and l.mode not in ('AccessShareLock', 'RowShareLock')";

@@ -1,12 +1,11 @@
 //! Where a verification takes place: the server and the table as they are now.
 
+use release_postgres::{DatabaseError, literal};
 use serde::Deserialize;
 
 use crate::error::Error;
 use crate::job::Job;
 use crate::patience::Patient;
-use crate::postgres::DatabaseError;
-use crate::sql::literal;
 
 /// The server and the table.
 #[derive(Clone, Debug, Deserialize)]

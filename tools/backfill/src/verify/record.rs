@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use release_common::units::Span;
+use release_postgres::literal;
 use serde::Deserialize;
 use serde_json::json;
 
@@ -10,7 +11,6 @@ use super::Subject;
 use super::tally::Tally;
 use crate::error::Error;
 use crate::patience::Patient;
-use crate::sql::literal;
 use crate::state::jsonb;
 use crate::statements::Position;
 

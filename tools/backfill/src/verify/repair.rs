@@ -1,11 +1,12 @@
 //! Fills rows that differ, in small transactions with the job's limits.
 
+use release_postgres::DatabaseError;
+
 use super::Subject;
 use super::report::Finding;
 use crate::letters;
 use crate::patience::Patient;
-use crate::postgres::DatabaseError;
-use crate::sqlstate::Reaction;
+use crate::reaction::Reaction;
 use crate::statements::Position;
 
 /// Rows per transaction: their locks are held for a moment only.
@@ -85,5 +86,5 @@ fn count(keys: usize) -> u64 {
 
 /// Constraints are of the data as much as the expression's own errors.
 fn is_row(error: &DatabaseError) -> bool {
-    error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Bisect)
+    error.sqlstate().is_some_and(|code| Reaction::to(code) == Reaction::Bisect)
 }

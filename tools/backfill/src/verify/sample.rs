@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use release_common::units::Percent;
+use release_postgres::{DatabaseError, rows};
 use serde::Deserialize;
 
 use super::record;
@@ -17,8 +18,7 @@ use crate::comparison::Counted;
 use crate::error::Error;
 use crate::letters;
 use crate::patience::{Patient, reading};
-use crate::postgres::{DatabaseError, rows};
-use crate::sqlstate::Reaction;
+use crate::reaction::Reaction;
 use crate::statements::Position;
 
 /// More keys than anybody looks at are not read again.
@@ -49,7 +49,7 @@ pub(crate) async fn run(
             Ok(Ending::sampled(tally, is_empty))
         }
         // Which row it was, only a walk can tell.
-        Err(error) if error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Bisect) => {
+        Err(error) if error.sqlstate().is_some_and(|code| Reaction::to(code) == Reaction::Bisect) => {
             reporter.note(format_args!(
                 "the expression of a sampled row fails: {error} ({}); without --sample it is named",
                 letters::code(&error)

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use release_common::Signal;
+use release_postgres::{DatabaseError, rows};
 use serde::Deserialize;
 
 use super::record::Record;
@@ -13,8 +14,7 @@ use crate::comparison::Counted;
 use crate::error::Error;
 use crate::letters;
 use crate::patience::{Patient, reading};
-use crate::postgres::{DatabaseError, rows};
-use crate::sqlstate::Reaction;
+use crate::reaction::Reaction;
 use crate::statements::Position;
 
 /// Rows of a stretch: a few milliseconds of reading, against which a round trip is little.
@@ -287,9 +287,9 @@ fn len(count: usize) -> u64 {
 
 /// Whether the data of a row is at fault.
 fn is_row(error: &DatabaseError) -> bool {
-    error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Bisect)
+    error.sqlstate().is_some_and(|code| Reaction::to(code) == Reaction::Bisect)
 }
 
 fn is_slow(error: &DatabaseError) -> bool {
-    error.sqlstate().is_some_and(|code| code.reaction() == Reaction::Shrink)
+    error.sqlstate().is_some_and(|code| Reaction::to(code) == Reaction::Shrink)
 }

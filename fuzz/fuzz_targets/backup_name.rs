@@ -1,0 +1,6 @@
+//! Hands the target `backup_name` to libFuzzer.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    slipway_fuzz::run("backup_name", bytes);
+});
