@@ -102,6 +102,10 @@ impl Store {
         }
         let stranger = self.inner.list(Some(&self.prefix)).try_next().await;
         if let Some(stranger) = stranger.map_err(|error| self.error("listing", error))? {
+            // Another run of ours may have made it ours since: its marker comes before anything else.
+            if self.is_claimed().await? {
+                return Ok(());
+            }
             let key = stranger.location.to_string();
             return Err(Error::ForeignBucket { store: self.shown.clone(), key });
         }
