@@ -4,6 +4,7 @@ Each file in cases/ belongs to one tool and says who runs on what, and which rat
 """
 
 import argparse
+import fcntl
 import importlib
 import os
 import subprocess
@@ -25,6 +26,13 @@ def main() -> int:
     target = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target").resolve()
     work = target / "bench"
     work.mkdir(parents=True, exist_ok=True)
+    alone = (work / "lock").open("w")
+    try:
+        # Two that measure at one time measure each other, and share this folder.
+        fcntl.flock(alone, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print(f"error: {work}: another benchmark is under way", file=sys.stderr)
+        return 3
     place = Place(ROOT, target / ("debug" if arguments.smoke else "release"), work, arguments.smoke)
     report = JsonLines() if arguments.json else Human()
     verdicts = []
