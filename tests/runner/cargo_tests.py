@@ -16,6 +16,8 @@ from outcome import Outcome, Test
 
 # A test program that is not done by then hangs; the slowest needs about a minute.
 PROGRAM_SECONDS = 600
+# Most tests wait for servers and children more than they compute.
+THREADS_PER_CORE = 2
 
 
 @dataclass
@@ -75,6 +77,7 @@ def run(program: Program, words: list[str], outcome: Outcome) -> None:
         command += words
     environment = {
         "RUSTC_BOOTSTRAP": "1",
+        "RUST_TEST_THREADS": str(THREADS_PER_CORE * (os.cpu_count() or 1)),
         "CARGO": "cargo",
         "CARGO_MANIFEST_DIR": str(program.folder),
         "CARGO_PKG_NAME": program.package,

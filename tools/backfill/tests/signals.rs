@@ -138,7 +138,7 @@ fn work_is_held_until_the_last_signal_is_calm() {
     assert_eq!((stands_still(&mut run), line["keys_seen"].as_i64()), ((), Some(0)), "it does not even begin");
     holder.ask("commit");
     zoo.sql("select pg_cancel_backend(pid) from pg_stat_activity where datname = current_database() and wait_event = 'PgSleep'");
-    held(&mut run, "the hook says no", 5);
+    held(&mut run, "the hook says no", 60);
     zoo.file("calm", "");
     assert_eq!(run.end().0, 0);
     assert_eq!(zoo.sql("select count(*) from t where new is null"), "0");
