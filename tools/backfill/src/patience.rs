@@ -4,10 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-use release_common::{Context, Shutdown, Signal};
+use release_common::{Context, Signal, Stop};
 use release_postgres::{Answer, DatabaseError, rows};
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
 
 use crate::chance;
 use crate::cli::ConnectArgs;
@@ -61,14 +60,14 @@ impl Patient {
 
     /// The signal that asked to stop.
     pub(crate) fn requested(&self) -> Option<Signal> {
-        self.stop.signal()
+        self.stop.requested()
     }
 
     /// Waits for `time`, or for a signal.
     pub(crate) async fn sleep(&mut self, time: Duration) {
         tokio::select! {
             () = tokio::time::sleep(time) => {}
-            () = self.stop.requested() => {}
+            _ = self.stop.wait() => {}
         }
     }
 
@@ -134,34 +133,6 @@ fn passes(error: &DatabaseError) -> bool {
         | DatabaseError::Address(_)
         | DatabaseError::AddressFile { .. }
         | DatabaseError::Service { .. } => false,
-    }
-}
-
-/// A signal as something to wait for.
-struct Stop(watch::Receiver<Option<Signal>>);
-
-impl Stop {
-    fn new(shutdown: &Shutdown) -> Stop {
-        let (sender, receiver) = watch::channel(None);
-        shutdown.on_request(move |signal| {
-            // Without a receiver the command is over.
-            let _ = sender.send(Some(signal));
-        });
-        Stop(receiver)
-    }
-
-    fn signal(&self) -> Option<Signal> {
-        *self.0.borrow()
-    }
-
-    /// Ends with the first signal.
-    async fn requested(&mut self) {
-        while self.signal().is_none() {
-            if self.0.changed().await.is_err() && self.signal().is_none() {
-                // Without a sender no signal will ever come.
-                std::future::pending::<()>().await;
-            }
-        }
     }
 }
 

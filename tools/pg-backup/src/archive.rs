@@ -15,7 +15,6 @@ use object_store::path::Path as Key;
 use release_common::fault;
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::cat;
 use crate::child::{Child, Ended};
 use crate::encryption::Identities;
 use crate::error::Error;
@@ -160,7 +159,7 @@ impl Archive<'_> {
                 reason: "wrong_identity",
                 hint: format!("it is encrypted to {}", self.manifest.recipients.join(", ")),
             },
-            Passing::Reading(error) => cat::failure(error, self.store.shown(), key.as_ref()),
+            Passing::Reading(error) => unseal::explained(error, self.store, key),
             Passing::Writing(error) => Error::Failed {
                 what: format!("{key}: its content cannot be written: {error}"),
                 reason: "spool",

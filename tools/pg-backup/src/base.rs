@@ -13,24 +13,22 @@ use std::path::PathBuf;
 use std::process::Stdio;
 
 use jiff::Timestamp;
-use release_common::{Context, Outcome, fault};
+use release_common::{Context, Outcome, Stop, fault};
 use serde::Deserialize;
 
 use self::contents::Contents;
 use crate::child::Child;
 use crate::cli::BaseArgs;
 use crate::commit::commit;
-use crate::create::new_id;
 use crate::error::Error;
 use crate::layout::{BackupId, Series};
 use crate::manifest::{Cluster, Kind, Manifest, Release, Role, StoredObject, Tool, WalRange};
 use crate::programs::Programs;
 use crate::progress::Progress;
-use crate::seal::{self, Meter, Sealed, Sealing};
+use crate::seal::{self, Meter, Sealing};
 use crate::server::Server;
-use crate::stop::Stop;
 use crate::store::Store;
-use crate::{document, opened};
+use crate::{document, draw, opened};
 
 /// What the server tells before a base backup.
 #[derive(Clone, Debug, Deserialize)]
@@ -85,10 +83,10 @@ pub(crate) fn run(args: &BaseArgs, context: &mut Context) -> Result<Outcome, Err
     crate::runtime()?.block_on(async {
         let mut stop = Stop::new(&context.shutdown);
         let mut plan = stop.clone().unless(plan(args, &stop, context)).await?;
-        if args.dry_run {
+        if args.make.dry_run {
             return report::planned(args, &plan, context);
         }
-        let store = stop.unless(opened::store_for_writing(&args.store, context)).await?;
+        let store = stop.unless(opened::store_for_writing(&args.make.store, context)).await?;
         match make(args, &mut plan, &store, context).await {
             Ok(manifest) => report::made(args, &manifest, &store, context),
             Err(error) => {
@@ -102,24 +100,18 @@ pub(crate) fn run(args: &BaseArgs, context: &mut Context) -> Result<Outcome, Err
 }
 
 async fn plan(args: &BaseArgs, stop: &Stop, context: &Context) -> Result<Plan, Error> {
-    let sealing = Sealing::read(&args.seal, stop)?;
-    let mut server = Server::open(&args.connect).await?;
+    let sealing = Sealing::read(&args.make.seal, stop)?;
+    let mut server = Server::open(&args.make.connect).await?;
     let found: Vec<Facts> = server.read("asking what the cluster is", FACTS).await?;
     let facts = found
         .into_iter()
         .next()
         .ok_or_else(|| Error::Source { reason: "the server said nothing".to_owned() })?;
     refuse(&facts)?;
-    let programs = Programs::for_server(args.connect.pg_bin.as_deref(), facts.server_version)?;
+    let programs = Programs::for_server(args.make.connect.pg_bin.as_deref(), facts.server_version)?;
     let program = programs.require("pg_basebackup")?;
-    let own = || {
-        facts
-            .system_id
-            .parse()
-            .map_err(|_| Error::Source { reason: "the server has no identifier".to_owned() })
-    };
-    let cluster = args.store.cluster.clone().map_or_else(own, Ok)?;
-    let id = new_id(context)?;
+    let cluster = opened::named(args.make.store.cluster.as_ref(), &facts.system_id)?;
+    let id = draw::id(context.clock.now())?;
     Ok(Plan { server, facts, programs, program, sealing, series: Series::Bases { cluster }, id })
 }
 
@@ -173,7 +165,7 @@ async fn make(args: &BaseArgs, plan: &mut Plan, store: &Store, context: &Context
         stderr_tail,
         ..plan.manifest(args)
     };
-    commit(store, &plan.series, &manifest, args.hold.as_ref(), context.clock.now()).await?;
+    commit(store, &plan.series, &manifest, args.make.hold.as_ref(), context.clock.now()).await?;
     Ok(manifest)
 }
 
@@ -245,8 +237,7 @@ async fn stored(
 ) -> Result<StoredObject, Error> {
     let key = plan.series.object(&plan.id, &name);
     let sealed = seal::seal(store, &key, source, &plan.sealing, meter, is_whole).await?;
-    let Sealed { bytes, sha256, plain_bytes, plain_sha256 } = sealed;
-    Ok(StoredObject { name, role, bytes, sha256, plain_bytes, plain_sha256 })
+    Ok(sealed.object(name, role))
 }
 
 impl Plan {
@@ -269,7 +260,7 @@ impl Plan {
                 server_version: facts.server_version,
             },
             database: None,
-            release: args.release.as_ref().map(release),
+            release: args.make.release.as_ref().map(release),
             snapshot_at: facts.holds_until,
             started_at: facts.holds_until,
             finished_at: facts.holds_until,

@@ -3,20 +3,21 @@
 //! Its last bytes are written only after size and checksum were found to be right, so that a reader that insists on a
 //! whole archive never takes a damaged one for whole; the exit code tells besides.
 
-use std::io::Read;
+use std::io::{self, Write};
 
 use release_common::{Context, Outcome, fault};
+use tokio::sync::mpsc;
 
+use crate::archive::Archive;
 use crate::cli::CatArgs;
 use crate::encryption::Identities;
 use crate::error::Error;
 use crate::manifest::{Kind, Manifest, Role, StoredObject};
 use crate::opened;
-use crate::store::StoreError;
-use crate::unseal::{self, Unsealing};
+use crate::seal::Meter;
 
-/// Held back until the end is known to be good.
-const CHUNK_BYTES: usize = 256 << 10;
+/// Chunks that wait for a slow reader.
+const CHUNKS: usize = 2;
 
 /// Writes the content of one object.
 ///
@@ -25,49 +26,45 @@ const CHUNK_BYTES: usize = 256 << 10;
 pub(crate) fn run(args: &CatArgs, context: &mut Context) -> Result<Outcome, Error> {
     let id = opened::id(args.id.as_ref())?;
     let identities = Identities::read(&args.identity.identity)?;
-    let runtime = crate::runtime()?;
-    runtime.block_on(async {
+    crate::runtime()?.block_on(async {
         let store = opened::store(&args.series.store)?;
         let series = opened::series(&store, &args.series).await?;
         let backup = opened::chosen(&store, &series, id.as_ref()).await?;
-        let manifest = &backup.manifest;
+        let (manifest, identities) = (&backup.manifest, &identities);
+        let archive =
+            Archive { store: &store, series: &series, manifest, identities, meter: Meter::default() };
         let object = wanted(manifest, args.object.as_deref())?;
-        let is_encrypted = !manifest.recipients.is_empty();
-        if is_encrypted && identities.is_empty() {
-            return Err(Error::NoIdentity { id: manifest.id.to_string() });
-        }
-        let key = series.object(&manifest.id, &object.name);
-        let unsealing = unseal::unseal(&store, &key, object, is_encrypted, &identities);
-        let (sender, mut receiver) = tokio::sync::mpsc::channel(2);
-        let reading = tokio::task::spawn_blocking(move || read(unsealing, &sender));
-        while let Some(chunk) = receiver.recv().await {
-            context.stdout().write_all(&chunk)?;
-            fault::point("chunk");
-        }
-        let read = reading.await.map_err(|error| Error::Source { reason: error.to_string() })?;
-        read.map_err(|error| failure(error, store.shown(), key.as_ref()))?;
-        context.stdout().flush()?;
-        Ok(Outcome::Good)
+        archive.require_identity()?;
+        let (sender, receiver) = mpsc::channel(CHUNKS);
+        // Dropping the writer that the copy hands back is what ends the telling.
+        let copying = async { archive.copy(object, Chunks(sender), false).await.map(drop) };
+        let (copied, told) = tokio::join!(copying, tell(receiver, context));
+        // A reader that has left ends the copy: that is then no failure of its own.
+        told?;
+        copied.map(|_| Outcome::Good)
     })
 }
 
-/// What a reading that failed means.
-pub(crate) fn failure(error: std::io::Error, store: &str, key: &str) -> Error {
-    if unseal::is_damage(&error) {
-        let source = StoreError::Damaged(error.to_string());
-        return Error::Store { store: store.to_owned(), doing: key.to_owned(), source };
+async fn tell(mut chunks: mpsc::Receiver<Vec<u8>>, context: &mut Context) -> Result<(), Error> {
+    while let Some(chunk) = chunks.recv().await {
+        context.stdout().write_all(&chunk)?;
+        fault::point("chunk");
     }
-    if error.kind() == std::io::ErrorKind::PermissionDenied {
-        return Error::Refused {
-            what: format!("{key}: {error}"),
-            reason: "keys",
-            hint: "`pg-backup show` tells whom it is encrypted to; name the file of that key with --identity"
-                .to_owned(),
-        };
+    Ok(context.stdout().flush()?)
+}
+
+/// Hands what is written over to the thread that owns stdout.
+struct Chunks(mpsc::Sender<Vec<u8>>);
+
+impl Write for Chunks {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let gone = |_| io::Error::from(io::ErrorKind::BrokenPipe);
+        self.0.blocking_send(bytes.to_vec()).map_err(gone)?;
+        Ok(bytes.len())
     }
-    match error.downcast::<Error>() {
-        Ok(inner) => inner,
-        Err(error) => Error::Source { reason: format!("{key}: {error}") },
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 
@@ -86,21 +83,5 @@ fn wanted<'a>(manifest: &'a Manifest, name: Option<&str>) -> Result<&'a StoredOb
             },
             hint: format!("{hint}; --object names one"),
         }),
-    }
-}
-
-/// Reads to the end; each chunk is passed on when the next one has been read.
-fn read(unsealing: Unsealing, sender: &tokio::sync::mpsc::Sender<Vec<u8>>) -> std::io::Result<()> {
-    let mut reader = unsealing.open()?;
-    let mut held = Vec::new();
-    loop {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        (&mut reader).take(CHUNK_BYTES as u64).read_to_end(&mut chunk)?;
-        let is_last = chunk.is_empty();
-        let due = std::mem::replace(&mut held, chunk);
-        // A reader that has left is told about by the next writing.
-        if (!due.is_empty() && sender.blocking_send(due).is_err()) || is_last {
-            return Ok(());
-        }
     }
 }

@@ -18,11 +18,13 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::process::{Child as Process, Command};
 use tokio::task::JoinHandle;
 
-use crate::cli::BecomeArgs;
+use crate::cli::{BecomeArgs, Last};
 use crate::error::Error;
 
 /// The command by which this program becomes another one.
 const BECOME: &str = "become";
+/// The words of such a command before the other program.
+const BEFORE_PROGRAM: usize = 6;
 /// This program, even after its file was replaced.
 const OWN: &str = "/proc/self/exe";
 /// How long a program may take to end itself, and whatever it has started, when it is asked to.
@@ -37,15 +39,20 @@ const PIPE_BYTES: usize = 1 << 20;
 
 /// A command that runs `program`, ends with us, and knows none of our secrets.
 pub(crate) fn command(program: &Path) -> std::process::Command {
-    // A test of this crate is not this program.
-    let mut command = if cfg!(test) {
-        std::process::Command::new(program)
-    } else {
-        let mut command = std::process::Command::new(OWN);
-        command.args([BECOME, "--parent", &std::process::id().to_string(), "--"]).arg(program);
-        command
-    };
+    let mut command = bound(program, Last::Term);
     keep_secrets_from(&mut command);
+    command
+}
+
+/// A command that runs `program` in our surroundings, and is sent `last` when we are gone.
+pub(crate) fn bound(program: &Path, last: Last) -> std::process::Command {
+    // A test of this crate is not this program.
+    if cfg!(test) {
+        return std::process::Command::new(program);
+    }
+    let last = if last == Last::Quit { "quit" } else { "term" };
+    let mut command = std::process::Command::new(OWN);
+    command.args([BECOME, "--last", last, "--parent", &std::process::id().to_string(), "--"]).arg(program);
     command
 }
 
@@ -68,7 +75,8 @@ fn is_secret(name: &OsStr) -> bool {
 /// When it cannot be started, or the parent is gone already.
 pub(crate) fn become_program(args: &BecomeArgs) -> Result<Outcome, Error> {
     let failed = |source| Error::Start { path: args.program.clone().into(), source };
-    set_parent_process_death_signal(Some(Signal::TERM)).map_err(|error| failed(error.into()))?;
+    let last = if args.last == Last::Quit { Signal::QUIT } else { Signal::TERM };
+    set_parent_process_death_signal(Some(last)).map_err(|error| failed(error.into()))?;
     if parent_id() != args.parent {
         return Err(failed(std::io::Error::other("the run that it is for has ended")));
     }
@@ -77,7 +85,7 @@ pub(crate) fn become_program(args: &BecomeArgs) -> Result<Outcome, Error> {
 
 /// The program that a command of ours is for.
 fn program(command: &std::process::Command) -> &Path {
-    let named = (command.get_program() == OWN).then(|| command.get_args().nth(4)).flatten();
+    let named = (command.get_program() == OWN).then(|| command.get_args().nth(BEFORE_PROGRAM)).flatten();
     Path::new(named.unwrap_or(command.get_program()))
 }
 

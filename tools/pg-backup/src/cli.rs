@@ -17,9 +17,9 @@ pub use self::keep::{
     DoctorArgs, GcArgs, HoldArgs, ReleaseArgs, RetainApplyArgs, RetainCommand, RetainPlanArgs, RpoArgs,
     RtoArgs,
 };
-pub use self::make::{BaseArgs, CreateArgs, DumpLayout};
+pub use self::make::{BaseArgs, CreateArgs, DumpLayout, MakeArgs};
 pub use self::read::{CatArgs, ListArgs, RestoreArgs, ShowArgs, VerifyArgs};
-pub use self::shared::{BecomeArgs, ConnectArgs, IdArg, IdentityArgs, SealArgs, SeriesArgs, StoreArgs};
+pub use self::shared::{BecomeArgs, ConnectArgs, IdArg, IdentityArgs, Last, SealArgs, SeriesArgs, StoreArgs};
 pub use self::wal::{WalCheckArgs, WalFetchArgs, WalPushArgs, WalReceiveArgs};
 
 const EXAMPLES: &str = "\
@@ -98,12 +98,12 @@ impl Command {
     /// The shape of the report, if there is one.
     pub fn format(&self) -> Option<Format> {
         let report = match self {
-            Command::Create(args) => &args.report,
+            Command::Create(args) => &args.make.report,
             Command::List(args) => &args.report,
             Command::Show(args) => &args.report,
             Command::Verify(args) => &args.report,
             Command::Restore(args) => &args.report,
-            Command::Base(args) => &args.report,
+            Command::Base(args) => &args.make.report,
             Command::WalReceive(args) => &args.report,
             Command::WalCheck(args) => &args.report,
             Command::Retain(RetainCommand::Plan(args)) => &args.report,

@@ -43,6 +43,13 @@ pub struct Difference {
 }
 
 impl Counts {
+    /// Of what several have counted.
+    pub(crate) fn together(parts: Vec<Counts>) -> Counts {
+        let mut tables: Vec<_> = parts.into_iter().flat_map(|part| part.0).collect();
+        tables.sort_by(|a, b| a.name.cmp(&b.name));
+        Counts(tables)
+    }
+
     /// All tables together.
     pub fn totals(&self) -> RowTotals {
         RowTotals { tables: self.0.len() as u64, rows: self.0.iter().map(|table| table.rows).sum() }

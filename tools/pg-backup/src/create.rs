@@ -11,11 +11,10 @@ mod report;
 use std::convert::Infallible;
 use std::time::Duration;
 
-use release_common::{Context, Outcome, fault};
+use release_common::{Context, Outcome, Stop, fault};
 
 use self::parts::Parts;
 use self::plan::Plan;
-pub(crate) use self::plan::new_id;
 use crate::cli::CreateArgs;
 use crate::commit::commit;
 use crate::error::Error;
@@ -23,7 +22,6 @@ use crate::lease::{self, Lease};
 use crate::manifest::{Cluster, Manifest, Release, RowTotals, StoredObject, Tool};
 use crate::server::Server;
 use crate::snapshot::Snapshot;
-use crate::stop::Stop;
 use crate::store::Store;
 use crate::{document, opened};
 
@@ -42,10 +40,10 @@ pub(crate) fn run(args: &CreateArgs, context: &mut Context) -> Result<Outcome, E
         let mut stop = Stop::new(&context.shutdown);
         let plan = stop.clone().unless(Plan::make(args, &stop, context)).await?;
         fault::point("planned");
-        if args.dry_run {
+        if args.make.dry_run {
             return report::planned(args, &plan, context);
         }
-        let store = stop.unless(opened::store_for_writing(&args.store, context)).await?;
+        let store = stop.unless(opened::store_for_writing(&args.make.store, context)).await?;
         fault::point("claimed");
         match leased(args, &plan, &store, &mut stop, context).await {
             Ok(manifest) => report::made(args, &manifest, &store, context),
@@ -155,7 +153,7 @@ async fn finish(
     context: &Context,
 ) -> Result<Manifest, Error> {
     lease.renew(store, context.clock.now(), LEASE).await?;
-    commit(store, &plan.series, &manifest, args.hold.as_ref(), context.clock.now()).await?;
+    commit(store, &plan.series, &manifest, args.make.hold.as_ref(), context.clock.now()).await?;
     Ok(manifest)
 }
 
@@ -163,7 +161,7 @@ impl Plan {
     /// What the manifest says whatever the dump brings.
     fn manifest(&self, args: &CreateArgs) -> Manifest {
         let facts = &self.facts;
-        let release = args.release.clone().map(|name| Release {
+        let release = args.make.release.clone().map(|name| Release {
             name,
             git: args.git.clone(),
             image: args.image.clone(),

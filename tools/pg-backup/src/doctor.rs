@@ -9,14 +9,13 @@ mod machine;
 mod store;
 
 use release_common::output::{Format, JsonLines};
-use release_common::{Context, Outcome};
+use release_common::{Context, Outcome, Stop};
 use serde_json::json;
 
 use self::finding::{Finding, Level};
 use crate::cli::DoctorArgs;
 use crate::error::Error;
 use crate::scratch;
-use crate::stop::Stop;
 
 /// Looks.
 ///
@@ -26,7 +25,7 @@ pub(crate) fn run(args: &DoctorArgs, context: &mut Context) -> Result<Outcome, E
     let now = context.clock.now();
     let (findings, unreachable) = crate::runtime()?.block_on(async {
         let mut stop = Stop::new(&context.shutdown);
-        stop.unless(async { Ok(look(args, now).await) }).await
+        stop.unless(async { Ok::<_, Error>(look(args, now).await) }).await
     })?;
     for finding in &findings {
         tell(args, finding, context)?;

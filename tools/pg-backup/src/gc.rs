@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use jiff::{SignedDuration, Timestamp};
 use object_store::path::Path;
 use release_common::units::ByteSize;
-use release_common::{Context, Outcome, Signal};
+use release_common::{Context, Outcome, Signal, Stop};
 use serde_json::{Value, json};
 
 use crate::cli::GcArgs;
@@ -13,7 +13,6 @@ use crate::deletion::{self, Deleted};
 use crate::error::Error;
 use crate::garbage::{self, Garbage};
 use crate::layout::{self, BackupId, Series};
-use crate::stop::Stop;
 use crate::store::{Listed, Store};
 use crate::wal_name::WalName;
 use crate::wal_record::WalPlace;

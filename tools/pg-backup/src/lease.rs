@@ -14,12 +14,10 @@ use object_store::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::document::{self, DocumentError, FORMAT, hex};
+use crate::draw;
 use crate::error::Error;
 use crate::layout::{self, BackupId, Name};
 use crate::store::{Created, Store, Version, Written};
-
-/// Tells one holding of a lease from all others, also of the same process id in a container made anew.
-const TOKEN_BYTES: usize = 8;
 
 /// What the document of a lease says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -225,11 +223,8 @@ async fn busy_now(store: &Store, key: &Path, name: &str) -> Result<Error, Error>
 }
 
 fn holder() -> Result<Holder, Error> {
-    let mut token = [0; TOKEN_BYTES];
-    getrandom::fill(&mut token)
-        .map_err(|error| Error::Source { reason: format!("the system gives no random bytes: {error}") })?;
     let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-    Ok(Holder { host, pid: std::process::id(), token: hex(&token) })
+    Ok(Holder { host, pid: std::process::id(), token: hex(&draw::bytes()?) })
 }
 
 fn end(now: Timestamp, ttl: Duration) -> Timestamp {

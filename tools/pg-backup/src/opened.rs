@@ -67,6 +67,20 @@ pub(crate) async fn cluster(store: &Store, named: Option<&Name>) -> Result<Name,
     })
 }
 
+/// The name under which a cluster's backups are stored: the one that was given, else its system identifier, which no
+/// other cluster has.
+///
+/// # Errors
+/// When the identifier is none.
+pub(crate) fn named(given: Option<&Name>, system_id: &str) -> Result<Name, Error> {
+    let own = || {
+        system_id
+            .parse()
+            .map_err(|error: crate::layout::NameError| Error::Source { reason: error.to_string() })
+    };
+    given.cloned().map_or_else(own, Ok)
+}
+
 /// The series that is meant.
 ///
 /// # Errors

@@ -67,7 +67,7 @@ pub(crate) fn plan(args: &RetainPlanArgs, context: &mut Context) -> Result<Outco
 pub(crate) fn apply(args: &RetainApplyArgs, context: &mut Context) -> Result<Outcome, Error> {
     let (place, text) = read(&args.plan)?;
     let plan = Plan::read(&place, &text)?;
-    let stop = crate::stop::Stop::new(&context.shutdown);
+    let stop = release_common::Stop::new(&context.shutdown);
     let now = context.clock.now();
     let done = crate::runtime()?.block_on(async {
         let store = opened::store(&args.series.store)?;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use object_store::path::Path;
+use release_common::Stop;
 use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 
@@ -16,7 +17,7 @@ use crate::cli::SealArgs;
 use crate::document::hex;
 use crate::encryption::Recipients;
 use crate::error::Error;
-use crate::stop::Stop;
+use crate::manifest::{Role, StoredObject};
 use crate::store::{PART_BYTES, Store};
 
 /// Large enough that reading costs little, small enough for the processor's cache.
@@ -59,11 +60,19 @@ pub(crate) struct Sealed {
     /// Bytes as stored.
     pub(crate) bytes: u64,
     /// SHA-256 of these.
-    pub sha256: String,
+    pub(crate) sha256: String,
     /// Bytes of the content.
     pub(crate) plain_bytes: u64,
     /// SHA-256 of these.
-    pub plain_sha256: String,
+    pub(crate) plain_sha256: String,
+}
+
+impl Sealed {
+    /// As a manifest names it.
+    pub(crate) fn object(self, name: String, role: Role) -> StoredObject {
+        let Sealed { bytes, sha256, plain_bytes, plain_sha256 } = self;
+        StoredObject { name, role, bytes, sha256, plain_bytes, plain_sha256 }
+    }
 }
 
 /// How far a stream is: read by whoever shows progress.

@@ -70,6 +70,36 @@ pub(crate) async fn count(server: &mut Server, tables: &[TableName]) -> Result<C
     Ok(Counts(counted))
 }
 
+/// Deals tables out to so many who count, none of whom gets nothing.
+pub(crate) fn shares(tables: &[TableName], count: usize) -> Vec<Vec<TableName>> {
+    let mut shares = vec![Vec::new(); count.min(tables.len())];
+    for (share, table) in (0..shares.len()).cycle().zip(tables) {
+        if let Some(share) = shares.get_mut(share) {
+            share.push(table.clone());
+        }
+    }
+    shares
+}
+
 fn quoted(name: &TableName) -> String {
     format!("{}.{}", Identifier::new(&name.schema), Identifier::new(&name.table))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shares;
+    use crate::counts::TableName;
+
+    #[test]
+    fn every_table_is_dealt_out_once_and_nobody_gets_nothing() {
+        let name = |number: usize| TableName { schema: "public".to_owned(), table: number.to_string() };
+        for (tables, count, expected) in [(0, 4, vec![]), (3, 8, vec![1, 1, 1]), (7, 2, vec![4, 3])] {
+            let tables: Vec<_> = (0..tables).map(name).collect();
+            let shares = shares(&tables, count);
+            assert_eq!(shares.iter().map(Vec::len).collect::<Vec<_>>(), expected);
+            let mut dealt = shares.concat();
+            dealt.sort();
+            assert_eq!(dealt, tables);
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::document::hex;
 use crate::encryption::Identities;
 use crate::error::Error;
 use crate::manifest::StoredObject;
-use crate::store::{Download, Store};
+use crate::store::{Download, Store, StoreError};
 
 /// Opens an object. The returned reader blocks: it belongs into `spawn_blocking`, while the runtime fetches.
 ///
@@ -112,6 +112,18 @@ fn damage(what: String) -> io::Error {
 /// Whether reading failed because of what was read, and not because of the way to it.
 pub(crate) fn is_damage(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof)
+}
+
+/// What a reading that failed means.
+pub(crate) fn explained(error: io::Error, store: &Store, key: &Path) -> Error {
+    if is_damage(&error) {
+        let source = StoreError::Damaged(error.to_string());
+        return Error::Store { store: store.shown().to_owned(), doing: key.to_string(), source };
+    }
+    match error.downcast::<Error>() {
+        Ok(inner) => inner,
+        Err(error) => Error::Source { reason: format!("{key}: {error}") },
+    }
 }
 
 /// Bytes on their way from the store.

@@ -12,7 +12,7 @@ mod report;
 mod restored;
 
 use jiff::{Timestamp, ToSpan};
-use release_common::{Context, Outcome, fault};
+use release_common::{Context, Outcome, Stop, fault};
 use sha2::{Digest, Sha256};
 
 use self::report::Report;
@@ -27,7 +27,6 @@ use crate::manifest::{Kind, Manifest};
 use crate::opened::{self, Backup};
 use crate::progress::Progress;
 use crate::seal::Meter;
-use crate::stop::Stop;
 use crate::store::{Created, Store};
 
 /// What was found out about a backup.

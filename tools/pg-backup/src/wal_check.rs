@@ -3,7 +3,7 @@
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use release_common::output::{Format, JsonLines};
-use release_common::{Context, Outcome};
+use release_common::{Context, Outcome, Stop};
 use serde_json::{Value, json};
 
 use crate::answer;
@@ -11,7 +11,6 @@ use crate::cli::WalCheckArgs;
 use crate::encryption::Identities;
 use crate::error::Error;
 use crate::opened;
-use crate::stop::Stop;
 use crate::store::Store;
 use crate::wal_archive::{self, WalState, Window};
 use crate::wal_chain::Run;
@@ -36,7 +35,7 @@ pub(crate) fn run(args: &WalCheckArgs, context: &mut Context) -> Result<Outcome,
                 let state = wal_archive::wal_state(&store, &cluster, args.system_id.as_deref()).await?;
                 let damaged = if args.read { read(&store, &state, &identities).await? } else { Vec::new() };
                 let last = newest(&store, &state).await?;
-                Ok((state, damaged, last))
+                Ok::<_, Error>((state, damaged, last))
             })
             .await?;
         tell(args, &state, &damaged, last, context)

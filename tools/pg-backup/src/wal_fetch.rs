@@ -11,14 +11,14 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use release_common::{Context, Outcome, fault};
+use object_store::path::Path as Key;
+use release_common::{Context, Outcome, Stop, fault};
 
 use self::spool::Spool;
 use crate::cli::WalFetchArgs;
 use crate::encryption::Identities;
 use crate::error::Error;
 use crate::opened;
-use crate::stop::Stop;
 use crate::store::Store;
 use crate::unseal::{self, Unsealing};
 use crate::wal_archive;
@@ -123,7 +123,7 @@ impl Fetcher<'_> {
         if let Err(failure) = written {
             // What is left of it is written over by the next try.
             let _ = std::fs::remove_file(&temporary);
-            return Err(self.explain(failure, key.as_ref(), &temporary));
+            return Err(self.explain(failure, &key, &temporary));
         }
         fault::point("fetched");
         let renamed = std::fs::rename(&temporary, path);
@@ -145,7 +145,7 @@ impl Fetcher<'_> {
         let checking = move || copy(unsealing, &mut io::sink(), &record, &place);
         let checked = tokio::task::spawn_blocking(checking).await;
         let checked = checked.map_err(|error| Error::Source { reason: error.to_string() })?;
-        checked.map_err(|failure| self.explain(failure, key.as_ref(), Path::new("")))
+        checked.map_err(|failure| self.explain(failure, &key, Path::new("")))
     }
 
     fn open(&self, record: &WalRecord) -> Result<Unsealing, Error> {
@@ -157,7 +157,7 @@ impl Fetcher<'_> {
         Ok(unseal::unseal(self.store, &key, &record.object, is_encrypted, self.identities))
     }
 
-    fn explain(&self, failure: Failure, key: &str, path: &Path) -> Error {
+    fn explain(&self, failure: Failure, key: &Key, path: &Path) -> Error {
         match failure {
             Failure::Write(source) => Error::File { path: path.to_owned(), doing: "writing it", source },
             Failure::Read(error) if unseal::is_damage(&error) => Error::Failed {
@@ -165,10 +165,7 @@ impl Fetcher<'_> {
                 reason: "object_damaged",
                 hint: "no restore goes past it: choose an earlier moment, or a later base backup".to_owned(),
             },
-            Failure::Read(error) => match error.downcast::<Error>() {
-                Ok(error) => error,
-                Err(error) => Error::Source { reason: error.to_string() },
-            },
+            Failure::Read(error) => unseal::explained(error, self.store, key),
         }
     }
 }

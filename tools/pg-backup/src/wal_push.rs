@@ -14,18 +14,18 @@ mod source;
 use std::path::Path;
 
 use jiff::Timestamp;
-use release_common::{Console, Context, Outcome, fault};
+use release_common::{Console, Context, Outcome, Stop, fault};
 
 use self::source::Source;
 pub(crate) use self::source::plain_sha256;
 use crate::cli::WalPushArgs;
-use crate::document::FORMAT;
+use crate::document::{FORMAT, hex};
+use crate::draw;
 use crate::error::Error;
 use crate::layout::Name;
 use crate::manifest::{Role, StoredObject};
 use crate::opened;
-use crate::seal::{self, Meter, Sealed, Sealing};
-use crate::stop::Stop;
+use crate::seal::{self, Meter, Sealing};
 use crate::store::{Created, Store};
 use crate::wal_archive;
 use crate::wal_name::{SegmentSize, WalName};
@@ -116,14 +116,7 @@ impl Pusher<'_> {
     }
 
     fn place(&self, source: &Source) -> Result<WalPlace, Error> {
-        let own = || {
-            source.system_id.parse().map_err(|error: crate::layout::NameError| Error::Refused {
-                what: error.to_string(),
-                reason: "system_id",
-                hint: String::new(),
-            })
-        };
-        let cluster = self.cluster.cloned().map_or_else(own, Ok)?;
+        let cluster = opened::named(self.cluster, &source.system_id)?;
         Ok(WalPlace { cluster, system_id: source.system_id.clone() })
     }
 
@@ -171,21 +164,13 @@ impl Pusher<'_> {
 
     async fn upload(&self, place: &WalPlace, path: &Path, source: &Source) -> Result<StoredObject, Error> {
         let file = source::open(path)?;
-        let name = self.sealing.name(&format!("{}.{}", source.name, random()?));
+        let name = self.sealing.name(&format!("{}.{}", source.name, hex(&draw::bytes()?)));
         let key = place.object(&source.name, &name);
         let sealed =
             seal::seal(self.store, &key, file, self.sealing, &Meter::default(), async || Ok(())).await?;
-        let Sealed { bytes, sha256, plain_bytes, plain_sha256 } = sealed;
-        if plain_bytes != source.bytes {
+        if sealed.plain_bytes != source.bytes {
             return Err(Error::Source { reason: format!("{}: changed while it was read", path.display()) });
         }
-        Ok(StoredObject { name, role: Role::Wal, bytes, sha256, plain_bytes, plain_sha256 })
+        Ok(sealed.object(name, Role::Wal))
     }
-}
-
-fn random() -> Result<String, Error> {
-    let mut random = [0; 8];
-    let drawn = getrandom::fill(&mut random);
-    drawn.map_err(|error| Error::Runtime(std::io::Error::other(error.to_string())))?;
-    Ok(crate::document::hex(&random))
 }

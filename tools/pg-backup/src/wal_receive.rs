@@ -14,7 +14,7 @@ mod spool;
 use std::process::Stdio;
 use std::time::Duration;
 
-use release_common::{Context, Outcome, fault};
+use release_common::{Context, Outcome, Stop, fault};
 use serde_json::json;
 
 use self::facts::Facts;
@@ -27,7 +27,6 @@ use crate::opened;
 use crate::programs::Programs;
 use crate::seal::Sealing;
 use crate::server::Server;
-use crate::stop::Stop;
 use crate::store::Store;
 use crate::wal_name::WalName;
 use crate::wal_push::Pusher;

@@ -90,7 +90,7 @@ fn a_role_that_reads_too_little_is_found_before_the_dump_fails() {
 #[test]
 fn archiving_that_fails_is_found() {
     let options = PostgresOptions::default().set("archive_mode", "on").set("archive_command", "false");
-    let ground = Ground::over(Shelf::Folder(tempfile::tempdir().unwrap()), &options);
+    let ground = Ground::over(Shelf::folder(), &options);
     ground.shop(10);
     ground.sql("select pg_switch_wal()");
     ground.wait_for("select failed_count > 0 from pg_stat_archiver", "t");
@@ -120,7 +120,7 @@ fn a_store_of_somebody_else_or_without_rights_is_found() {
     std::fs::write(ground.shelf.files().join("letter.txt"), "dear").unwrap();
     check(&ground.run(&["doctor", "--json"]).expect(1), "store", "fail");
     let ground = Ground::with_s3();
-    let Shelf::S3(server) = &ground.shelf else { unreachable!() };
+    let server = ground.shelf.server();
     let denied = |method: &str, query: &str| {
         let proxy = FaultProxy::start(&server.endpoint()).unwrap();
         proxy.add(Rule::new(Fault::Status(403)).method(method).query(query).always());

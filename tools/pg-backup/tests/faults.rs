@@ -8,7 +8,7 @@ mod ground;
 use std::process::Command;
 
 use aftermath::noise;
-use ground::{Done, Ground, Shelf, done};
+use ground::{Done, Ground, done};
 use testbed::{Fault, FaultProxy, Rule};
 
 /// A store behind a proxy, and a database whose dump is stored in three parts.
@@ -21,7 +21,7 @@ impl Line {
     fn open() -> Line {
         let ground = Ground::with_s3();
         noise(&ground, "erp", 17);
-        let Shelf::S3(server) = &ground.shelf else { unreachable!("it is on S3") };
+        let server = ground.shelf.server();
         let proxy = FaultProxy::start(&server.endpoint()).unwrap();
         Line { ground, proxy }
     }

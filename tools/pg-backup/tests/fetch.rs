@@ -13,11 +13,12 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use ground::Shelf;
 use testbed::{DataFolder, Fault, FaultProxy, Postgres, PostgresOptions, Rule};
-use yard::{Store, Yard, keys};
+use yard::{Yard, keys};
 
 /// A server with three segments in its store, of which the last is returned.
-fn archived(store: Store) -> (Yard, [String; 3]) {
+fn archived(store: Shelf) -> (Yard, [String; 3]) {
     let yard = Yard::over(store, "");
     let segments = [yard.archive(), yard.archive(), yard.archive()];
     (yard, segments)
@@ -55,7 +56,7 @@ fn after(segment: &str, count: u64) -> String {
 
 #[test]
 fn what_is_stored_comes_and_the_end_is_told_only_where_it_is() {
-    let (yard, [first, second, third]) = archived(Store::s3());
+    let (yard, [first, second, third]) = archived(Shelf::s3());
     check(&yard, &mut fetch(&yard, &first, &[]), 0, "");
     assert_eq!(std::fs::metadata(target(&yard)).unwrap().len(), 16 << 20);
     // A program that knows nothing of us reads it to its end.
@@ -66,7 +67,7 @@ fn what_is_stored_comes_and_the_end_is_told_only_where_it_is() {
     assert!(read.stdout.contains("XLOG"), "{}", read.stdout);
     check(&yard, &mut fetch(&yard, &after(&third, 1), &[]), 1, "");
     check(&yard, &mut fetch(&yard, "00000002.history", &[]), 1, "");
-    for object in yard.store.named(&second) {
+    for object in yard.shelf.named(&second) {
         std::fs::remove_file(object).unwrap();
     }
     check(&yard, &mut fetch(&yard, &second, &[]), 203, "is missing, and later WAL is there");
@@ -74,7 +75,7 @@ fn what_is_stored_comes_and_the_end_is_told_only_where_it_is() {
 
 #[test]
 fn a_mistake_in_the_command_is_not_the_end() {
-    let (yard, [first, ..]) = archived(Store::s3());
+    let (yard, [first, ..]) = archived(Shelf::s3());
     let end = after(&first, 9);
     check(&yard, &mut yard.command(&["wal-fetch"]), 202, "required arguments");
     check(&yard, &mut yard.command(&["wal-fetsch", &first, "x"]), 202, "unrecognized subcommand");
@@ -99,8 +100,8 @@ fn a_mistake_in_the_command_is_not_the_end() {
 
 #[test]
 fn a_store_that_does_not_answer_is_not_the_end() {
-    let (yard, [first, ..]) = archived(Store::s3());
-    let Store::S3(server) = &yard.store else { unreachable!() };
+    let (yard, [first, ..]) = archived(Shelf::s3());
+    let server = yard.shelf.server();
     let end = after(&first, 9);
     // A port that was free a moment ago.
     let closed = FaultProxy::start(&server.endpoint()).unwrap().endpoint();
@@ -120,8 +121,8 @@ fn a_store_that_does_not_answer_is_not_the_end() {
 
 #[test]
 fn a_signal_and_a_bug_are_not_the_end() {
-    let (yard, [first, ..]) = archived(Store::s3());
-    let Store::S3(server) = &yard.store else { unreachable!() };
+    let (yard, [first, ..]) = archived(Shelf::s3());
+    let server = yard.shelf.server();
     check(&yard, fetch(&yard, &first, &[]).env("SLIPWAY_FAULT", "fetch=panic"), 201, "panicked");
     for (signal, code) in [(testbed::Signal::TERM, 243), (testbed::Signal::INT, 230)] {
         let proxy = FaultProxy::start(&server.endpoint()).unwrap();
@@ -140,7 +141,7 @@ fn a_damaged_segment_is_told_and_brings_nothing() {
     let (recipient, identity) = keys();
     for encrypted in [false, true] {
         let flags = if encrypted { format!("--recipient {recipient}") } else { String::new() };
-        let yard = Yard::over(Store::folder(), &flags);
+        let yard = Yard::over(Shelf::folder(), &flags);
         let [first, second] = [yard.archive(), yard.archive()];
         let identity = yard.file("key", identity.as_bytes()).display().to_string();
         let flags: &[&str] = if encrypted { &["--identity", &identity] } else { &[] };
@@ -149,7 +150,7 @@ fn a_damaged_segment_is_told_and_brings_nothing() {
         }
         check(&yard, &mut fetch(&yard, &first, flags), 0, "");
         let data =
-            yard.store.named(&first).into_iter().find(|path| path.extension().unwrap() != "json").unwrap();
+            yard.shelf.named(&first).into_iter().find(|path| path.extension().unwrap() != "json").unwrap();
         let bytes = std::fs::read(&data).unwrap();
         for place in [0, bytes.len() / 2, bytes.len() - 1] {
             let mut changed = bytes.clone();
@@ -162,7 +163,7 @@ fn a_damaged_segment_is_told_and_brings_nothing() {
         std::fs::remove_file(&data).unwrap();
         check(&yard, &mut fetch(&yard, &first, flags), 203, "missing");
         let record =
-            yard.store.named(&second).into_iter().find(|path| path.extension().unwrap() == "json").unwrap();
+            yard.shelf.named(&second).into_iter().find(|path| path.extension().unwrap() == "json").unwrap();
         let mut bytes = std::fs::read(&record).unwrap();
         bytes[40] ^= 1;
         std::fs::write(&record, bytes).unwrap();
@@ -172,7 +173,7 @@ fn a_damaged_segment_is_told_and_brings_nothing() {
 
 #[test]
 fn segments_fetched_ahead_are_checked_when_they_are_used() {
-    let (yard, [first, second, third]) = archived(Store::folder());
+    let (yard, [first, second, third]) = archived(Shelf::folder());
     let spool = yard.folder.path().join("spool").display().to_string();
     let flags = ["--spool", &spool, "--prefetch", "2"];
     let kept = || std::fs::read_dir(&spool).unwrap().flatten().map(|entry| entry.path()).collect::<Vec<_>>();
@@ -212,8 +213,8 @@ fn recover(yard: &Yard, command: &str, environment: &[(&str, String)]) -> Result
         std::fs::write(&path, text).unwrap();
         std::os::unix::fs::chown(path, Some(folder.owner().unwrap()), None).unwrap();
     }
-    let mut options = PostgresOptions::default().env("PG_BACKUP_STORE", yard.store.address());
-    for (name, value) in yard.store.environment() {
+    let mut options = PostgresOptions::default().env("PG_BACKUP_STORE", yard.shelf.address());
+    for (name, value) in yard.shelf.environment() {
         options = options.env(name, value);
     }
     for (name, value) in environment {
@@ -229,8 +230,8 @@ type Case<'a> = (&'a str, &'a str, &'a [(&'a str, String)]);
 
 #[test]
 fn a_server_is_promoted_at_the_true_end_and_stops_at_any_other() {
-    let yard = Yard::over(Store::s3(), "");
-    let Store::S3(server) = &yard.store else { unreachable!() };
+    let yard = Yard::over(Shelf::s3(), "");
+    let server = yard.shelf.server();
     yard.sql("create table account (id int); insert into account values (1)");
     let program = yard.program.display().to_string();
     let right = format!("{program} wal-fetch %f %p --timeout 2s");

@@ -9,8 +9,9 @@
 mod ground;
 mod yard;
 
+use ground::Shelf;
 use testbed::DataFolder;
-use yard::{Store, Yard, ask, keys};
+use yard::{Yard, ask, keys};
 
 /// A table is dropped, and the cluster of the moment before has it.
 fn undo(yard: &Yard, base_flags: &[&str], restore_flags: &[&str]) {
@@ -38,13 +39,13 @@ fn undo(yard: &Yard, base_flags: &[&str], restore_flags: &[&str]) {
 
 #[test]
 fn a_dropped_table_is_brought_back_from_a_folder() {
-    undo(&Yard::over(Store::folder(), ""), &[], &[]);
+    undo(&Yard::over(Shelf::folder(), ""), &[], &[]);
 }
 
 #[test]
 fn a_dropped_table_is_brought_back_from_s3_encrypted() {
     let (recipient, identity) = keys();
-    let yard = Yard::over(Store::s3(), &format!("--recipient {recipient}"));
+    let yard = Yard::over(Shelf::s3(), &format!("--recipient {recipient}"));
     let identity = yard.file("key with space", identity.as_bytes()).display().to_string();
     undo(&yard, &["--recipient", &recipient], &["--identity", &identity]);
 }
@@ -58,7 +59,7 @@ struct Past {
 }
 
 fn past() -> Past {
-    let yard = Yard::over(Store::folder(), "");
+    let yard = Yard::over(Shelf::folder(), "");
     let before_base = yard.now();
     yard.sql("create table account (id int); insert into account values (1)");
     let base = yard.base(&[]);
@@ -89,7 +90,7 @@ fn moments_that_nothing_leads_to_are_refused_with_the_nearest_that_can() {
     assert!(refused(&before_base, "before_base").contains("the earliest moment that can be restored is 20"));
     assert!(refused(&yard.now(), "after_wal").contains("the latest moment that can be restored is 20"));
     refused("2099-01-01T00:00:00Z", "future");
-    let other = Yard::over(Store::folder(), "");
+    let other = Yard::over(Shelf::folder(), "");
     other.archive();
     let done = restore(&other, &other.now(), &folder, "").expect(2);
     assert_eq!(done.summary()["reason"], "no_base");
@@ -178,13 +179,13 @@ fn a_restored_server_that_takes_over_is_restored_across_its_timelines() {
     let folder = DataFolder::make().unwrap();
     restore(&yard, &two_rows, &folder, "").expect(0);
     let command = format!("{} wal-push %p", yard.program.display());
-    let options = testbed::PostgresOptions::default().env("PG_BACKUP_STORE", yard.store.address());
+    let options = testbed::PostgresOptions::default().env("PG_BACKUP_STORE", yard.shelf.address());
     let conf = folder.data().join("postgresql.auto.conf");
     let text = std::fs::read_to_string(&conf).unwrap();
     std::fs::write(&conf, format!("{text}archive_mode = on\narchive_command = '{command}'\n")).unwrap();
     let mut heir = Yard {
         postgres: testbed::Postgres::adopt(folder, &options).unwrap(),
-        store: yard.store,
+        shelf: yard.shelf,
         program: yard.program.clone(),
         folder: DataFolder::make().unwrap(),
     };
@@ -244,7 +245,7 @@ fn root_gives_what_it_restores_to_the_account_of_the_server() {
     // As whoever runs the test, who may be root; the server's account can run this program.
     let mut command = std::process::Command::new(&yard.program);
     command.args(["restore", "--at", &two_rows, "--pgdata", &pgdata]).current_dir("/");
-    command.env("PG_BACKUP_STORE", yard.store.address());
+    command.env("PG_BACKUP_STORE", yard.shelf.address());
     ground::done(&mut command).expect(0);
     let (restored, rows) = ask(folder, "select max(id) from account");
     assert_eq!(rows, "2");

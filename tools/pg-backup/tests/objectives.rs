@@ -3,8 +3,8 @@
 
 mod ground;
 
+use ground::Done;
 use ground::fixture::{DATABASE_BYTES, Fixture, noon};
-use ground::{Done, Shelf};
 use jiff::SignedDuration;
 use pg_backup::evidence::{Level, Verdict};
 use serde_json::{Value, json};
@@ -128,7 +128,7 @@ fn a_store_that_cannot_be_reached_is_no_answer() {
     for command in [&["rpo", "--json", "--timeout", "1s"][..], &["rto", "--json", "--timeout", "1s"]] {
         let fixture = Fixture::on_s3();
         fixture.verified(0);
-        let Shelf::S3(server) = &fixture.shelf else { unreachable!() };
+        let server = fixture.shelf.server();
         let proxy = FaultProxy::start(&server.endpoint()).unwrap();
         proxy.add(Rule::new(Fault::Status(503)).nth(3).always());
         let done = ground::done(fixture.command(command).envs(proxy.environment(server.environment())));
@@ -139,7 +139,7 @@ fn a_store_that_cannot_be_reached_is_no_answer() {
 /// Requests that a command sends to a store with a thousand verified backups.
 #[track_caller]
 fn requests(fixture: &Fixture, arguments: &[&str]) -> (Done, Vec<(String, String)>) {
-    let Shelf::S3(server) = &fixture.shelf else { unreachable!() };
+    let server = fixture.shelf.server();
     let proxy = FaultProxy::start(&server.endpoint()).unwrap();
     let done = ground::done(fixture.command(arguments).envs(proxy.environment(server.environment())));
     (done, proxy.seen())

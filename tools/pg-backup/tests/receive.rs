@@ -11,12 +11,13 @@ mod yard;
 
 use std::process::{Child, Stdio};
 
+use ground::Shelf;
 use testbed::DataFolder;
-use yard::{Store, Yard, ask};
+use yard::{Yard, ask};
 
 /// A server that archives nothing by itself, and a spool.
 fn yard() -> (Yard, String) {
-    let yard = Yard::over(Store::folder(), "");
+    let yard = Yard::over(Shelf::folder(), "");
     yard.archive_by("true");
     let spool = yard.folder.path().join("spool").display().to_string();
     (yard, spool)

@@ -138,7 +138,7 @@ fn thousands_of_tables_are_restored() {
         Some(tables) => options.set("max_locks_per_transaction", 64 + tables / 10),
         None => options,
     };
-    let ground = Ground::over(ground::Shelf::Folder(tempfile::tempdir().unwrap()), &options);
+    let ground = Ground::over(ground::Shelf::folder(), &options);
     ground.sql(&format!(
         "do $$ begin for n in 1..{tables} loop
            execute format('create table t%s (id serial primary key, b text)', n);

@@ -11,11 +11,11 @@ mod yard;
 
 use std::path::PathBuf;
 
-use ground::Done;
-use yard::{Store, Yard};
+use ground::{Done, Shelf};
+use yard::Yard;
 
 /// A server whose files the test pushes itself, and its three first whole segments.
-fn yard(store: Store) -> (Yard, Vec<PathBuf>) {
+fn yard(store: Shelf) -> (Yard, Vec<PathBuf>) {
     let yard = Yard::over(store, "");
     yard.archive_by("true");
     yard.sql("alter system set wal_keep_size = '1GB'");
@@ -43,21 +43,21 @@ fn copy(yard: &Yard, path: &std::path::Path, change: impl FnOnce(&mut Vec<u8>)) 
 
 #[test]
 fn the_same_once_more_is_good_and_another_content_is_refused() {
-    for store in [Store::folder(), Store::s3()] {
+    for store in [Shelf::folder(), Shelf::s3()] {
         let (yard, segments) = yard(store);
         push(&yard, &segments[0]).expect(0);
-        let objects = yard.store.objects();
+        let objects = yard.shelf.objects();
         push(&yard, &segments[0]).expect(0);
         let other = copy(&yard, &segments[0], |bytes| *bytes.last_mut().unwrap() ^= 1);
         let refused = push(&yard, &other).expect(3);
         assert!(refused.stderr.contains("with another content; nothing was changed"), "{}", refused.stderr);
-        assert_eq!(yard.store.objects(), objects);
+        assert_eq!(yard.shelf.objects(), objects);
     }
 }
 
 #[test]
 fn what_is_no_wal_of_this_cluster_is_refused() {
-    let (yard, segments) = yard(Store::folder());
+    let (yard, segments) = yard(Shelf::folder());
     let says = |done: Done, words: &str| assert!(done.stderr.contains(words), "{}", done.stderr);
     says(push(&yard, &yard.file("notes.txt", b"x")).expect(2), "is no file of WAL");
     says(
@@ -83,12 +83,12 @@ fn what_is_no_wal_of_this_cluster_is_refused() {
 
 #[test]
 fn a_push_that_was_killed_has_pushed_or_not() {
-    let (yard, segments) = yard(Store::s3());
+    let (yard, segments) = yard(Shelf::s3());
     for (point, is_there) in [("wal.uploaded", false), ("wal.recorded", true)] {
         let mut command = yard.command(&["wal-push".as_ref(), segments[0].as_os_str()]);
         ground::done(command.env("SLIPWAY_FAULT", format!("{point}=kill"))).expect(-1);
         let is_recorded = yard
-            .store
+            .shelf
             .objects()
             .iter()
             .any(|path| path.to_str().unwrap().ends_with(".json") && !path.ends_with("store.json"));
@@ -105,7 +105,7 @@ fn a_push_that_was_killed_has_pushed_or_not() {
 #[test]
 fn many_that_push_the_same_at_once_do_no_harm() {
     let (recipient, identity) = yard::keys();
-    let (yard, segments) = yard(Store::s3());
+    let (yard, segments) = yard(Shelf::s3());
     let push = || {
         yard.command(&[
             "wal-push".as_ref(),
@@ -121,14 +121,14 @@ fn many_that_push_the_same_at_once_do_no_harm() {
     let name = segments[0].file_name().unwrap().to_str().unwrap();
     // A server that looks first and then writes may take two documents: the data of the first are then garbage.
     yard.run(&["gc", "--base", "--grace", "0s"]).expect(0);
-    assert_eq!(yard.store.named(name).len(), 2, "the data and their document");
+    assert_eq!(yard.shelf.named(name).len(), 2, "the data and their document");
     let identity = yard.file("key", identity.as_bytes()).display().to_string();
     check(&yard, &["--read", "--identity", &identity]).expect(0);
 }
 
 #[test]
 fn a_gap_is_told_and_later_wal_is_taken() {
-    let (yard, segments) = yard(Store::folder());
+    let (yard, segments) = yard(Shelf::folder());
     yard.archive_by("false");
     assert_eq!(push(&yard, &segments[0]).expect(0).stderr, "");
     let told = push(&yard, &segments[2]).expect(0);
@@ -143,7 +143,7 @@ fn a_gap_is_told_and_later_wal_is_taken() {
 
 #[test]
 fn a_hole_after_a_base_backup_is_bad() {
-    let yard = Yard::over(Store::folder(), "");
+    let yard = Yard::over(Shelf::folder(), "");
     yard.archive();
     yard.base(&[]);
     yard.archive();
@@ -151,7 +151,7 @@ fn a_hole_after_a_base_backup_is_bad() {
     yard.archive();
     let good = check(&yard, &["--read"]).expect(0);
     assert_eq!(good.summary()["runs"], 1);
-    for object in yard.store.named(&lost) {
+    for object in yard.shelf.named(&lost) {
         std::fs::remove_file(object).unwrap();
     }
     let bad = check(&yard, &[]).expect(1);
@@ -166,10 +166,10 @@ fn a_hole_after_a_base_backup_is_bad() {
 
 #[test]
 fn a_damaged_segment_is_found_by_reading() {
-    let yard = Yard::over(Store::folder(), "");
+    let yard = Yard::over(Shelf::folder(), "");
     let segment = yard.archive();
     let data =
-        yard.store.named(&segment).into_iter().find(|path| path.extension().unwrap() != "json").unwrap();
+        yard.shelf.named(&segment).into_iter().find(|path| path.extension().unwrap() != "json").unwrap();
     let mut bytes = std::fs::read(&data).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;

@@ -1,7 +1,7 @@
 //! `send`: plan, preflight, publish, wait. Nothing is published before the last step that can say no.
 
 use jiff::Timestamp;
-use release_common::{Context, Outcome};
+use release_common::{Context, Outcome, Stop};
 use tokio::time::Instant;
 use ulid::Ulid;
 
@@ -17,7 +17,7 @@ use crate::hub_client::{HubClient, PublishAnswer};
 use crate::keys::SigningKey;
 use crate::plan::{self, Wish};
 use crate::report::{Reporter, Summary};
-use crate::wait::{self, Ending, Stop, Wait};
+use crate::wait::{self, Ending, Wait};
 use crate::{jws, preflight, runtime, secrets, stdin};
 
 /// How often a number may be taken by somebody else before this one gives up.
@@ -90,7 +90,7 @@ async fn publish_and_wait(
     let begin = Instant::now();
     let prepared = tokio::select! {
         prepared = prepare(args, &event, hub) => prepared?,
-        signal = stop.requested() => {
+        signal = stop.wait() => {
             console.note("nothing is published");
             return Ok(Outcome::Stopped(signal));
         }

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::time::Duration;
 
 use release_common::output::{Format, JsonLines};
-use release_common::{Context, Outcome};
+use release_common::{Context, Outcome, Stop};
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
@@ -13,7 +13,6 @@ use crate::cli::StatusArgs;
 use crate::error::Error;
 use crate::hub_client::HubClient;
 use crate::report::{Reporter, short};
-use crate::wait::Stop;
 use crate::{runtime, secrets, send};
 
 /// Time between two looks under `--watch`.
@@ -45,7 +44,7 @@ async fn show(
         }
         tokio::select! {
             () = sleep(PAUSE) => status = ask(args, hub).await?,
-            signal = stop.requested() => {
+            signal = stop.wait() => {
                 if args.report.format() == Format::Json {
                     write(&status, true, args, context)?;
                 }

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use release_common::{Outcome, Shutdown, Signal};
-use tokio::sync::watch;
+use release_common::{Outcome, Signal, Stop};
 use tokio::time::{Instant, sleep, sleep_until};
 use ulid::Ulid;
 
@@ -15,33 +14,6 @@ use crate::report::Reporter;
 
 /// Time between two questions: the answer is within a second of the truth, and one `send` costs the hub nothing.
 const PAUSE: Duration = Duration::from_millis(250);
-
-/// A signal as something to wait for.
-#[derive(Clone, Debug)]
-pub(crate) struct Stop(watch::Receiver<Option<Signal>>);
-
-impl Stop {
-    pub(crate) fn new(shutdown: &Shutdown) -> Stop {
-        let (sender, receiver) = watch::channel(None);
-        shutdown.on_request(move |signal| {
-            let _ = sender.send(Some(signal));
-        });
-        Stop(receiver)
-    }
-
-    /// Ends with the first signal.
-    pub(crate) async fn requested(&mut self) -> Signal {
-        loop {
-            if let Some(signal) = *self.0.borrow_and_update() {
-                return signal;
-            }
-            if self.0.changed().await.is_err() && self.0.borrow().is_none() {
-                // Without a sender no signal will ever come.
-                std::future::pending::<()>().await;
-            }
-        }
-    }
-}
 
 /// How the waiting ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +61,7 @@ pub(crate) async fn until(
     loop {
         let answer = tokio::select! {
             answer = hub.published(wait.id) => answer,
-            signal = stop.requested() => match last {
+            signal = stop.wait() => match last {
                 Some(event) => return Ok((Ending::Stopped(signal), event)),
                 None => hub.published(wait.id).await,
             },
@@ -106,7 +78,7 @@ pub(crate) async fn until(
             Err(silence) => Err(silence),
         };
         let ending = tokio::select! {
-            signal = stop.requested() => Ending::Stopped(signal),
+            signal = stop.wait() => Ending::Stopped(signal),
             () = sleep_until(deadline) => Ending::Bad(Reason::BelowTarget),
             () = sleep(PAUSE) => {
                 last = latest.ok().or(last);

@@ -25,7 +25,7 @@ pub(super) fn planned(args: &BaseArgs, plan: &Plan, context: &mut Context) -> Re
         plan.programs.version().text,
         plan.sealing.compression,
     );
-    answer::tell(context, args.report.format(), &summary, &text)?;
+    answer::tell(context, args.make.report.format(), &summary, &text)?;
     Ok(Outcome::Good)
 }
 
@@ -36,7 +36,7 @@ pub(super) fn made(
     store: &Store,
     context: &mut Context,
 ) -> Result<Outcome, Error> {
-    if args.print_id {
+    if args.make.print_id {
         writeln!(context.stdout(), "{}", manifest.id)?;
         return Ok(Outcome::Good);
     }
@@ -64,6 +64,6 @@ pub(super) fn made(
         store.shown(),
         ByteSize(plain_bytes),
     );
-    answer::tell(context, args.report.format(), &summary, &text)?;
+    answer::tell(context, args.make.report.format(), &summary, &text)?;
     Ok(Outcome::Good)
 }

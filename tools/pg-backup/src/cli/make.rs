@@ -7,12 +7,38 @@ use release_common::units::Span;
 use super::shared::{ConnectArgs, SealArgs, StoreArgs};
 use crate::layout::Name;
 
-/// Flags of `create`.
+/// Flags of whatever makes a backup.
 #[derive(Args, Clone, Debug)]
-pub struct CreateArgs {
+pub struct MakeArgs {
     /// The release that this backup is made for
     #[arg(long, value_name = "NAME")]
     pub release: Option<Name>,
+    /// Keep it under this hold until `release` lifts it, whatever retention says
+    #[arg(long, value_name = "NAME")]
+    pub hold: Option<Name>,
+    /// Print nothing but the id
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    pub print_id: bool,
+    /// Show what would be done and stop
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Where backups are kept.
+    #[command(flatten)]
+    pub store: StoreArgs,
+    /// How to reach the database.
+    #[command(flatten)]
+    pub connect: ConnectArgs,
+    /// How objects are stored.
+    #[command(flatten)]
+    pub seal: SealArgs,
+    /// Shape of what is reported.
+    #[command(flatten)]
+    pub report: ReportArgs,
+}
+
+/// Flags of `create`.
+#[derive(Args, Clone, Debug)]
+pub struct CreateArgs {
     /// The release's commit, for the record
     #[arg(long, value_name = "COMMIT", requires = "release")]
     pub git: Option<String>,
@@ -22,9 +48,6 @@ pub struct CreateArgs {
     /// The newest migration in the database, for the record
     #[arg(long, value_name = "NAME", requires = "release")]
     pub migration: Option<String>,
-    /// Keep it under this hold until `release` lifts it, whatever retention says
-    #[arg(long, value_name = "NAME")]
-    pub hold: Option<Name>,
     /// One archive, or a file for each table
     #[arg(long, value_name = "LAYOUT", default_value = "custom")]
     pub layout: DumpLayout,
@@ -40,24 +63,9 @@ pub struct CreateArgs {
     /// Also keep the roles' password verifiers
     #[arg(long)]
     pub role_passwords: bool,
-    /// Print nothing but the id
-    #[arg(long, conflicts_with_all = ["format", "json"])]
-    pub print_id: bool,
-    /// Show what would be done and stop
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Where backups are kept.
+    /// What every backup is asked.
     #[command(flatten)]
-    pub store: StoreArgs,
-    /// How to reach the database.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// How objects are stored.
-    #[command(flatten)]
-    pub seal: SealArgs,
-    /// Shape of what is reported.
-    #[command(flatten)]
-    pub report: ReportArgs,
+    pub make: MakeArgs,
 }
 
 /// How a dump is laid out.
@@ -72,34 +80,13 @@ pub enum DumpLayout {
 /// Flags of `base`.
 #[derive(Args, Clone, Debug)]
 pub struct BaseArgs {
-    /// The release that this backup is made for
-    #[arg(long, value_name = "NAME")]
-    pub release: Option<Name>,
-    /// Keep it under this hold until `release` lifts it, whatever retention says
-    #[arg(long, value_name = "NAME")]
-    pub hold: Option<Name>,
     /// Begin at once by an immediate checkpoint, which costs the server more
     #[arg(long)]
     pub fast: bool,
     /// Take at most so many bytes a second from the server
     #[arg(long, value_name = "SIZE")]
     pub max_rate: Option<release_common::units::ByteSize>,
-    /// Print nothing but the id
-    #[arg(long, conflicts_with_all = ["format", "json"])]
-    pub print_id: bool,
-    /// Show what would be done and stop
-    #[arg(long)]
-    pub dry_run: bool,
-    /// Where backups are kept.
+    /// What every backup is asked.
     #[command(flatten)]
-    pub store: StoreArgs,
-    /// How to reach the database.
-    #[command(flatten)]
-    pub connect: ConnectArgs,
-    /// How objects are stored.
-    #[command(flatten)]
-    pub seal: SealArgs,
-    /// Shape of what is reported.
-    #[command(flatten)]
-    pub report: ReportArgs,
+    pub make: MakeArgs,
 }

@@ -4,9 +4,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::Args;
 use clap::builder::TypedValueParser;
 use clap::error::ErrorKind;
+use clap::{Args, ValueEnum};
 use release_common::units::Span;
 
 use crate::layout::{BackupId, Name, NameError};
@@ -125,12 +125,24 @@ pub struct BecomeArgs {
     /// The process that it is for
     #[arg(long, value_name = "PID")]
     pub parent: u32,
+    /// How the program is told that that process is gone
+    #[arg(long, value_name = "SIGNAL")]
+    pub last: Last,
     /// Which program
     #[arg(value_name = "PROGRAM")]
     pub program: OsString,
     /// Its arguments
     #[arg(value_name = "ARGUMENT", trailing_var_arg = true, allow_hyphen_values = true)]
     pub arguments: Vec<OsString>,
+}
+
+/// What a program is sent when nobody is left to end it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Last {
+    /// SIGTERM: client programs give up
+    Term,
+    /// SIGQUIT: a server stops at once, whoever is connected
+    Quit,
 }
 
 /// Which backup: its id, or `-` for the id that stdin brings.

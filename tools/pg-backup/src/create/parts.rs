@@ -14,7 +14,7 @@ use crate::dump::{Dumper, Tee};
 use crate::error::Error;
 use crate::manifest::{Kind, Role, StoredObject};
 use crate::progress::Progress;
-use crate::seal::{self, Meter, Sealed};
+use crate::seal::{self, Meter};
 use crate::spool::{self, Spool};
 use crate::store::Store;
 
@@ -135,8 +135,7 @@ impl Parts<'_> {
         let name = self.plan.sealing.name(name);
         let key: Key = self.plan.series.object(&self.plan.id, &name);
         let sealed = seal::seal(self.store, &key, source, &self.plan.sealing, meter, is_whole).await?;
-        let Sealed { bytes, sha256, plain_bytes, plain_sha256 } = sealed;
-        Ok(StoredObject { name, role, bytes, sha256, plain_bytes, plain_sha256 })
+        Ok(sealed.object(name, role))
     }
 }
 

@@ -1,17 +1,18 @@
 //! What `create` is about to do, found out before anything is written.
 
-use release_common::Context;
 use release_common::units::ByteSize;
+use release_common::{Context, Stop};
 use release_postgres::Database;
 
 use crate::cli::{CreateArgs, DumpLayout};
+use crate::draw;
 use crate::error::Error;
-use crate::layout::{BackupId, Name, Series};
+use crate::layout::{BackupId, Series};
 use crate::manifest::Kind;
+use crate::opened;
 use crate::programs::Programs;
 use crate::seal::Sealing;
 use crate::server::{Facts, Server};
-use crate::stop::Stop;
 
 /// Everything that is decided before the work begins.
 #[derive(Debug)]
@@ -31,7 +32,7 @@ impl Plan {
     /// # Errors
     /// When something would make the dump fail.
     pub(super) async fn make(args: &CreateArgs, stop: &Stop, context: &Context) -> Result<Plan, Error> {
-        let sealing = Sealing::read(&args.seal, stop)?;
+        let sealing = Sealing::read(&args.make.seal, stop)?;
         if args.jobs > 1 && args.layout == DumpLayout::Custom {
             return Err(Error::Refused {
                 what: "one archive is written by one job".to_owned(),
@@ -39,18 +40,21 @@ impl Plan {
                 hint: "several jobs need --layout directory".to_owned(),
             });
         }
-        let mut server = Server::open(&args.connect).await?;
+        let mut server = Server::open(&args.make.connect).await?;
         let facts = server.facts().await?;
-        let programs = Programs::for_server(args.connect.pg_bin.as_deref(), facts.server_version)?;
+        let programs = Programs::for_server(args.make.connect.pg_bin.as_deref(), facts.server_version)?;
         for program in ["pg_dump", "pg_dumpall", "pg_restore"] {
             programs.require(program)?;
         }
-        let series = Series::Dumps { cluster: cluster_name(args, &facts)?, database: facts.database.clone() };
+        let series = Series::Dumps {
+            cluster: opened::named(args.make.store.cluster.as_ref(), &facts.system_id)?,
+            database: facts.database.clone(),
+        };
         let kind = match args.layout {
             DumpLayout::Custom => Kind::Dump,
             DumpLayout::Directory => Kind::DumpDirectory,
         };
-        let id = new_id(context)?;
+        let id = draw::id(context.clock.now())?;
         Ok(Plan { database: server.database, facts, programs, sealing, series, id, kind })
     }
 
@@ -69,26 +73,4 @@ impl Plan {
             self.sealing.compression,
         )
     }
-}
-
-/// The name that was given, else the number that no other cluster has.
-fn cluster_name(args: &CreateArgs, facts: &Facts) -> Result<Name, Error> {
-    let own = || {
-        facts
-            .system_id
-            .parse()
-            .map_err(|_| Error::Source { reason: "the server has no identifier".to_owned() })
-    };
-    args.store.cluster.clone().map_or_else(own, Ok)
-}
-
-/// An id of this moment.
-///
-/// # Errors
-/// When the system gives no random numbers.
-pub(crate) fn new_id(context: &Context) -> Result<BackupId, Error> {
-    let mut random = [0; 8];
-    let drawn = getrandom::fill(&mut random);
-    drawn.map_err(|error| Error::Runtime(std::io::Error::other(error.to_string())))?;
-    Ok(BackupId::new(context.clock.now(), random))
 }

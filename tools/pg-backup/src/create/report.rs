@@ -19,7 +19,7 @@ pub(super) fn planned(args: &CreateArgs, plan: &Plan, context: &mut Context) -> 
         "client": plan.programs.version().text, "compression": plan.sealing.compression,
         "recipients": plan.sealing.recipients.shown(),
     });
-    answer::tell(context, args.report.format(), &summary, &plan.shown())?;
+    answer::tell(context, args.make.report.format(), &summary, &plan.shown())?;
     Ok(Outcome::Good)
 }
 
@@ -30,7 +30,7 @@ pub(super) fn made(
     store: &Store,
     context: &mut Context,
 ) -> Result<Outcome, Error> {
-    if args.print_id {
+    if args.make.print_id {
         writeln!(context.stdout(), "{}", manifest.id)?;
         return Ok(Outcome::Good);
     }
@@ -45,7 +45,7 @@ pub(super) fn made(
         "layout": layout(manifest.kind), "jobs": args.jobs, "is_encrypted": !manifest.recipients.is_empty(),
         "client": manifest.tool.client,
     });
-    answer::tell(context, args.report.format(), &summary, &text(manifest, store, plain_bytes, took_s))?;
+    answer::tell(context, args.make.report.format(), &summary, &text(manifest, store, plain_bytes, took_s))?;
     Ok(Outcome::Good)
 }
 

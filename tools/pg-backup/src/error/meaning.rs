@@ -93,6 +93,12 @@ impl Error {
     }
 }
 
+impl From<Signal> for Error {
+    fn from(signal: Signal) -> Error {
+        Error::Stopped(signal)
+    }
+}
+
 impl Failure for Error {
     fn exit(&self) -> Exit {
         match self {

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::Instant;
 
-use release_common::{Context, fault};
+use futures_util::future::try_join_all;
+use release_common::{Context, Stop, fault};
 use release_postgres::{Database, Identifier, literal};
 
 use super::decision::{Into, Plan, ServerFacts};
@@ -12,13 +13,12 @@ use super::server_facts::{maintenance, sessions};
 use super::settings::Settings;
 use crate::archive::{self, Archive, Way};
 use crate::child::Ended;
-use crate::counts::Counts;
+use crate::counts::{Counts, TableName};
 use crate::dump::connection_name;
 use crate::error::Error;
 use crate::manifest::{Role, RowTotals};
 use crate::programs::Programs;
 use crate::server::{self, Server};
-use crate::stop::Stop;
 use crate::{new_database, tables};
 
 /// The first server that can end the sessions of a database it drops.
@@ -200,12 +200,20 @@ impl Act<'_> {
         Archive::read_files(client, &files).await
     }
 
+    /// Counts by as many sessions as there are jobs: nobody else is at work in the database.
     async fn count(&self) -> Result<Counts, Error> {
         let mut server = Server::connect(self.given.with_database(&self.plan.into)).await?;
         let names = tables::list(&mut server).await?;
+        let shares = tables::shares(&names, usize::from(self.jobs));
+        let counted = try_join_all(shares.iter().map(|share| self.count_some(share))).await?;
+        Ok(Counts::together(counted))
+    }
+
+    async fn count_some(&self, names: &[TableName]) -> Result<Counts, Error> {
+        let mut server = Server::connect(self.given.with_database(&self.plan.into)).await?;
         let begin = "begin read only; set local statement_timeout = 0; set local row_security = off";
         server.send::<()>("counting rows", begin).await?;
-        let counted = tables::count(&mut server, &names).await?;
+        let counted = tables::count(&mut server, names).await?;
         server.send::<()>("counting rows", "commit").await?;
         Ok(counted)
     }

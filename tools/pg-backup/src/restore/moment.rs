@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use jiff::Timestamp;
-use release_common::{Context, Outcome, fault};
+use release_common::{Context, Outcome, Stop, fault};
 
 use self::choice::{Moments, Refusal};
 use self::folder::{DataFolder, MARKER};
@@ -29,7 +29,6 @@ use crate::layout::Series;
 use crate::manifest::{Manifest, Role};
 use crate::opened;
 use crate::programs::{Programs, Version};
-use crate::stop::Stop;
 use crate::store::{Location, Store};
 use crate::unseal;
 use crate::wal_archive::{self, Window};

@@ -4,7 +4,7 @@
 //! the old one and takes its name at the end. A run that is killed leaves a database that says so, and the same command
 //! goes on.
 
-use release_common::{Context, Outcome};
+use release_common::{Context, Outcome, Stop};
 use release_postgres::Database;
 
 use super::act::Act;
@@ -21,7 +21,6 @@ use crate::progress::Progress;
 use crate::seal::Meter;
 use crate::server::Server;
 use crate::spool::Spool;
-use crate::stop::Stop;
 
 /// Any number that no other tool takes for its advisory locks: "pgrestor" in ASCII.
 const LOCK_CLASS: i64 = 0x7067_7265_7374_6f72;

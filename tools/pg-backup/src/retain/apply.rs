@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use jiff::Timestamp;
 use release_common::units::ByteSize;
-use release_common::{Outcome, Signal};
+use release_common::{Outcome, Signal, Stop};
 use serde_json::{Value, json};
 
 use super::document::Plan;
@@ -16,7 +16,6 @@ use crate::deletion::{self, Deleted};
 use crate::error::Error;
 use crate::layout::{BackupId, Series};
 use crate::retention::{self, Standing};
-use crate::stop::Stop;
 use crate::store::Store;
 use crate::{answer, opened, probe};
 

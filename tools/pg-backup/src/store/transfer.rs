@@ -9,13 +9,13 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use release_common::Stop;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::failure::StoreError;
 use super::{Created, Store};
 use crate::error::Error;
-use crate::stop::Stop;
 
 /// Bytes of a part: with it an object may have 78 GiB, since stores allow 10,000 parts.
 pub const PART_BYTES: usize = 8 << 20;

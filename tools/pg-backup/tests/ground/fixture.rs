@@ -1,6 +1,6 @@
 //! A store with many backups that nobody has dumped: valid manifests, objects and evidence, put there as files.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +12,7 @@ use pg_backup::wal_name::{Lsn, SegmentSize, WalName};
 use pg_backup::wal_record::{WalPlace, WalRecord};
 use sha2::{Digest, Sha256};
 
+use super::shelf::names_below;
 use super::{Done, Shelf, binary, done, fed};
 
 /// Bytes of the database that the fixture's backups are of.
@@ -36,12 +37,12 @@ pub(crate) fn noon() -> Timestamp {
 impl Fixture {
     /// An empty store of ours in a folder, at noon.
     pub(crate) fn in_folder() -> Fixture {
-        Fixture::over(Shelf::Folder(tempfile::tempdir().unwrap()))
+        Fixture::over(Shelf::folder())
     }
 
     /// The same on an S3 server.
     pub(crate) fn on_s3() -> Fixture {
-        Fixture::over(Shelf::S3(testbed::S3Server::start().unwrap()))
+        Fixture::over(Shelf::s3())
     }
 
     fn over(shelf: Shelf) -> Fixture {
@@ -220,24 +221,8 @@ impl Fixture {
 
     /// The files of the store below the series, without its folder, sorted.
     pub(crate) fn objects(&self) -> Vec<String> {
-        let root = self.file(self.series.folder());
-        let mut found = Vec::new();
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-                match entry.path() {
-                    path if path.is_dir() => folders.push(path),
-                    path => found.push(relative(&path, &root)),
-                }
-            }
-        }
-        found.sort();
-        found
+        names_below(&self.file(self.series.folder()))
     }
-}
-
-fn relative(path: &Path, root: &Path) -> String {
-    path.strip_prefix(root).unwrap().display().to_string()
 }
 
 fn content(id: &BackupId) -> Vec<u8> {

@@ -9,6 +9,7 @@
 )]
 
 pub(crate) mod fixture;
+mod shelf;
 
 use std::ffi::OsStr;
 use std::io::{BufRead, Write};
@@ -17,44 +18,12 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use testbed::{Postgres, PostgresOptions, S3Server};
+use testbed::{Postgres, PostgresOptions};
+
+pub(crate) use self::shelf::Shelf;
 
 /// Longest wait for anything that happens at once.
 const LIMIT: Duration = Duration::from_secs(30);
-
-/// The store of a ground.
-pub(crate) enum Shelf {
-    /// A folder.
-    Folder(tempfile::TempDir),
-    /// A bucket of a real S3 server.
-    S3(S3Server),
-}
-
-impl Shelf {
-    /// What `--store` is given.
-    pub(crate) fn address(&self) -> String {
-        match self {
-            Shelf::Folder(folder) => folder.path().join("store").display().to_string(),
-            Shelf::S3(server) => format!("s3://{}/backups", server.bucket()),
-        }
-    }
-
-    /// The folder in which the objects lie as files.
-    pub(crate) fn files(&self) -> PathBuf {
-        match self {
-            Shelf::Folder(folder) => folder.path().join("store"),
-            Shelf::S3(server) => server.folder().join(server.bucket()).join("backups"),
-        }
-    }
-
-    /// The variables that lead to it.
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Shelf::Folder(_) => Vec::new(),
-            Shelf::S3(server) => server.environment(),
-        }
-    }
-}
 
 /// A server with the database `erp`, and a store.
 pub(crate) struct Ground {
@@ -90,12 +59,12 @@ impl Done {
 impl Ground {
     /// A store in a folder.
     pub(crate) fn with_folder() -> Ground {
-        Ground::over(Shelf::Folder(tempfile::tempdir().unwrap()), &PostgresOptions::default())
+        Ground::over(Shelf::folder(), &PostgresOptions::default())
     }
 
     /// A store on S3.
     pub(crate) fn with_s3() -> Ground {
-        Ground::over(Shelf::S3(S3Server::start().unwrap()), &PostgresOptions::default())
+        Ground::over(Shelf::s3(), &PostgresOptions::default())
     }
 
     /// Any of both, and a server with these options.
@@ -217,21 +186,9 @@ impl Ground {
         self.run(&["create", "--print-id"]).expect(0).stdout.trim().to_owned()
     }
 
-    /// The files of the store, relative to it, sorted.
+    /// The objects of the store, by their names.
     pub(crate) fn objects(&self) -> Vec<String> {
-        let root = self.shelf.files();
-        let mut found = Vec::new();
-        let mut folders = vec![root.clone()];
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-                match entry.path() {
-                    path if path.is_dir() => folders.push(path),
-                    path => found.push(path.strip_prefix(&root).unwrap().display().to_string()),
-                }
-            }
-        }
-        found.sort();
-        found
+        shelf::names_below(&self.shelf.files())
     }
 }
 

@@ -12,88 +12,31 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use testbed::{DataFolder, Postgres, PostgresOptions, S3Server};
+use testbed::{DataFolder, Postgres, PostgresOptions};
 
-use crate::ground::{Done, binary, done};
+use crate::ground::{Done, Shelf, binary, done};
 
 /// A server that archives, and its store.
 pub(crate) struct Yard {
     pub(crate) postgres: Postgres,
-    pub(crate) store: Store,
+    pub(crate) shelf: Shelf,
     pub(crate) program: PathBuf,
     /// For files of the test that the server's user reads.
     pub(crate) folder: DataFolder,
 }
 
-/// A store that the server's user can reach.
-pub(crate) enum Store {
-    Folder(DataFolder),
-    S3(S3Server),
-}
-
-impl Store {
-    pub(crate) fn folder() -> Store {
-        Store::Folder(DataFolder::make().unwrap())
-    }
-
-    pub(crate) fn s3() -> Store {
-        Store::S3(S3Server::start().unwrap())
-    }
-
-    pub(crate) fn address(&self) -> String {
-        match self {
-            Store::Folder(folder) => folder.path().join("store").display().to_string(),
-            Store::S3(server) => format!("s3://{}/backups", server.bucket()),
-        }
-    }
-
-    pub(crate) fn environment(&self) -> Vec<(&'static str, String)> {
-        match self {
-            Store::Folder(_) => Vec::new(),
-            Store::S3(server) => server.environment(),
-        }
-    }
-
-    /// Where the objects lie as files.
-    pub(crate) fn files(&self) -> PathBuf {
-        match self {
-            Store::Folder(folder) => folder.path().join("store"),
-            Store::S3(server) => server.folder().join(server.bucket()).join("backups"),
-        }
-    }
-
-    /// Every object, by its path.
-    pub(crate) fn objects(&self) -> Vec<PathBuf> {
-        let (mut found, mut folders) = (Vec::new(), vec![self.files()]);
-        while let Some(folder) = folders.pop() {
-            for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
-                let path = entry.path();
-                if path.is_dir() { folders.push(path) } else { found.push(path) }
-            }
-        }
-        found.sort();
-        found
-    }
-
-    /// The objects whose name begins so.
-    pub(crate) fn named(&self, name: &str) -> Vec<PathBuf> {
-        let is_named = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with(name);
-        self.objects().into_iter().filter(is_named).collect()
-    }
-}
-
 impl Yard {
-    /// A server that archives into `store`, whose `wal-push` gets these flags too.
-    pub(crate) fn over(store: Store, push_flags: &str) -> Yard {
+    /// A server that archives into `shelf`, whose `wal-push` gets these flags too.
+    pub(crate) fn over(shelf: Shelf, push_flags: &str) -> Yard {
         let mut options = PostgresOptions::default().set("archive_mode", "on").set("wal_level", "replica");
-        options = options.set("archive_command", "false").env("PG_BACKUP_STORE", store.address());
-        for (name, value) in store.environment() {
+        options = options.set("archive_command", "false").env("PG_BACKUP_STORE", shelf.address());
+        for (name, value) in shelf.environment() {
             options = options.env(name, value);
         }
         let postgres = Postgres::start(&options).unwrap();
         postgres.create_database("erp").unwrap();
         let program = postgres.lend(&binary()).unwrap();
-        let yard = Yard { postgres, store, program, folder: DataFolder::make().unwrap() };
+        let yard = Yard { postgres, shelf, program, folder: DataFolder::make().unwrap() };
         yard.archive_by(&format!("{} wal-push %p {push_flags}", yard.program.display()));
         yard
     }
@@ -140,8 +83,8 @@ impl Yard {
     pub(crate) fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = self.postgres.command(&self.program);
         command.args(arguments).stdin(Stdio::null());
-        command.env("DATABASE_URL", self.postgres.url("erp")).env("PG_BACKUP_STORE", self.store.address());
-        command.envs(self.store.environment());
+        command.env("DATABASE_URL", self.postgres.url("erp")).env("PG_BACKUP_STORE", self.shelf.address());
+        command.envs(self.shelf.environment());
         command
     }
 

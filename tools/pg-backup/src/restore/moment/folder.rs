@@ -7,16 +7,23 @@ use std::fs::{self, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
 
 use crate::account::Account;
 use crate::error::Error;
 use crate::layout::BackupId;
-use crate::scratch::{self, Marker};
+use crate::scratch::Marker;
 
 /// What tells a folder that is being restored; PostgreSQL does not look at it.
 pub(super) const MARKER: &str = "pg-backup-restore.json";
+
+/// How long the server of a killed run may take to end itself; PostgreSQL kills what is left of it after five seconds.
+const LEAVING: Duration = Duration::from_secs(10);
+/// Between two looks at it.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A data folder that is ours for now.
 #[derive(Debug)]
@@ -37,7 +44,7 @@ pub(super) enum Before {
 /// Looks whether something may be restored to this folder; nothing is changed.
 ///
 /// # Errors
-/// When it holds anything that no restore of ours has left, or another restore is at work in it.
+/// When it holds anything that no restore of ours has left, another restore is at work in it, or a server runs in it.
 pub(super) fn look(path: &Path) -> Result<Before, Error> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
@@ -54,12 +61,36 @@ pub(super) fn look(path: &Path) -> Result<Before, Error> {
             hint: "name a new folder with --pgdata; a server's own must be moved away first".to_owned(),
         });
     }
-    match owner(path) {
-        Some(owner) if owner.is_alive() && owner != Marker::of_this_process() => {
-            Err(Error::Busy { what: format!("{}: another restore is at work in it", path.display()) })
-        }
-        _ => Ok(Before::Leftovers),
+    if owner(path).is_some_and(|owner| owner.is_alive() && owner != Marker::of_this_process()) {
+        return Err(Error::Busy { what: format!("{}: another restore is at work in it", path.display()) });
     }
+    // The server of a run that was killed is stopped by the kernel, and takes its time for that. Any other is nobody's
+    // business here: a server that runs is never taken its data.
+    let deadline = Instant::now() + LEAVING;
+    while let Some(pid) = running(path) {
+        if Instant::now() > deadline {
+            let what = format!("{}: a server runs in it, process {pid}", path.display());
+            return Err(Error::Busy { what });
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    Ok(Before::Leftovers)
+}
+
+/// The process that runs a server in this folder.
+fn running(path: &Path) -> Option<i32> {
+    let text = fs::read_to_string(path.join("postmaster.pid")).ok()?;
+    let pid: i32 = text.lines().next()?.trim().parse().ok()?;
+    let is_alive =
+        Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) != Err(rustix::io::Errno::SRCH));
+    // The number may belong to somebody else by now: a server works in its data folder. One that works nowhere has
+    // ended, and nobody has asked how yet.
+    let is_elsewhere = match (fs::read_link(format!("/proc/{pid}/cwd")), path.canonicalize()) {
+        (Ok(cwd), Ok(own)) => cwd != own,
+        (Err(error), _) => error.kind() == io::ErrorKind::NotFound && Path::new("/proc/self").exists(),
+        (Ok(_), Err(_)) => false,
+    };
+    Some(pid).filter(|_| is_alive && !is_elsewhere)
 }
 
 /// Who restores into the folder, or did until it was killed.
@@ -81,8 +112,6 @@ impl DataFolder {
     ) -> Result<DataFolder, Error> {
         let before = look(path)?;
         if before == Before::Leftovers {
-            // The server of a run that was killed may have been started just then, and be waited for by nobody.
-            scratch::end_processes_in(path);
             empty(path).map_err(failed(path, "emptying it"))?;
         }
         fs::create_dir_all(path).map_err(failed(path, "making it"))?;

@@ -10,17 +10,18 @@ use std::path::Path;
 use std::process::{Child as Process, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use release_common::Stop;
 use release_postgres::Database;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
 use super::folder::DataFolder;
 use crate::account::Account;
+use crate::child;
+use crate::cli::Last;
 use crate::error::Error;
-use crate::guard::guarded;
 use crate::programs::Programs;
 use crate::server::Server;
-use crate::stop::Stop;
 
 /// Between two looks at a server that recovers or stops.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -228,7 +229,7 @@ const FIXED: [(&str, &str); 13] = [
 
 /// The server with settings that beat those of the backup.
 fn command(postgres: &Path, major: u32, data: &DataFolder, private: &Path) -> Command {
-    let mut command = Command::new(postgres);
+    let mut command = child::bound(postgres, Last::Quit);
     command.arg("-D").arg(data.path());
     let path = |name: &str| private.join(name).display().to_string();
     let mut settings: Vec<(&str, String)> = vec![
@@ -250,7 +251,6 @@ fn command(postgres: &Path, major: u32, data: &DataFolder, private: &Path) -> Co
     }
     // It needs our environment: restore_command finds the keys of the store in it. The terminal's signals are for us.
     command.env_remove("PGDATA").current_dir(private);
-    let mut command = guarded(command);
     command.process_group(0);
     command
 }
