@@ -20,8 +20,11 @@ use crate::scratch::Marker;
 /// What tells a folder that is being restored; PostgreSQL does not look at it.
 pub(super) const MARKER: &str = "pg-backup-restore.json";
 
-/// How long the server of a killed run may take to end itself; PostgreSQL kills what is left of it after five seconds.
-const LEAVING: Duration = Duration::from_secs(10);
+/// How long the server of a killed run may take to end itself: PostgreSQL kills what is left of it after five seconds, and
+/// a machine that restores is a busy one.
+const LEAVING: Duration = Duration::from_secs(60);
+/// What the private folder of a recovering server is called.
+pub(super) const PRIVATE_PREFIX: &str = "pg-backup-";
 /// Between two looks at it.
 const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
@@ -68,7 +71,7 @@ pub(super) fn look(path: &Path) -> Result<Before, Error> {
     // business here: a server that runs is never taken its data.
     let deadline = Instant::now() + LEAVING;
     while let Some(pid) = running(path) {
-        if Instant::now() > deadline {
+        if is_reachable(path) || Instant::now() > deadline {
             let what = format!("{}: a server runs in it, process {pid}", path.display());
             return Err(Error::Busy { what });
         }
@@ -91,6 +94,15 @@ fn running(path: &Path) -> Option<i32> {
         (Ok(_), Err(_)) => false,
     };
     Some(pid).filter(|_| is_alive && !is_elsewhere)
+}
+
+/// Whether the server listens where others reach it, as none of ours does: the fifth line of `postmaster.pid` is the folder
+/// of its socket. Before it listens the line is not there.
+fn is_reachable(path: &Path) -> bool {
+    let text = fs::read_to_string(path.join("postmaster.pid")).unwrap_or_default();
+    let socket = Path::new(text.lines().nth(4).unwrap_or_default().trim());
+    let name = socket.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| !name.starts_with(PRIVATE_PREFIX))
 }
 
 /// Who restores into the folder, or did until it was killed.
@@ -226,6 +238,8 @@ fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Error +
 mod tests {
     use std::fs;
 
+    use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+
     use super::{Before, DataFolder, look};
     use crate::account::Account;
 
@@ -256,6 +270,26 @@ mod tests {
         assert_eq!(look(&folder).unwrap(), Before::Leftovers);
         DataFolder::make(&folder, Account::Own, &id, "x").unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_server_that_others_reach_is_neither_waited_for_nor_ended() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        let id = "20261123T104046Z-0123456789abcdef".parse().unwrap();
+        DataFolder::make(&folder, Account::Own, &id, "x").unwrap();
+        let mut server = std::process::Command::new("sleep").arg("600").current_dir(&folder).spawn().unwrap();
+        let pid = format!("{}\n{}\n1\n5432\n/var/run/postgresql\n", server.id(), folder.display());
+        fs::write(folder.join("postmaster.pid"), pid).unwrap();
+        let refused = look(&folder).unwrap_err().to_string();
+        assert!(refused.contains("a server runs in it"), "{refused}");
+        assert!(server.try_wait().unwrap().is_none(), "it runs on");
+        server.kill().unwrap();
+        // It has ended and is still known by its number, as happens where a container's first process waits for none.
+        let id = WaitId::Pid(Pid::from_child(&server));
+        waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOWAIT).unwrap();
+        assert_eq!(look(&folder).unwrap(), Before::Leftovers);
+        server.wait().unwrap();
     }
 
     #[test]

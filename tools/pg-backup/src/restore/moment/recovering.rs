@@ -15,7 +15,7 @@ use release_postgres::Database;
 use rustix::process::{Pid, Signal, kill_process};
 use serde::Deserialize;
 
-use super::folder::DataFolder;
+use super::folder::{DataFolder, PRIVATE_PREFIX};
 use crate::account::Account;
 use crate::child;
 use crate::cli::Last;
@@ -86,7 +86,7 @@ impl Recovering {
         };
         // Below /tmp, since the path of a socket must be short.
         let made = tempfile::Builder::new()
-            .prefix("pg-backup-")
+            .prefix(PRIVATE_PREFIX)
             .permissions(Permissions::from_mode(0o700))
             .tempdir_in("/tmp");
         let folder = made.map_err(failed(Path::new("/tmp")))?;
