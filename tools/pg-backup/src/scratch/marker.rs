@@ -93,7 +93,7 @@ fn is_abandoned(path: &Path) -> bool {
 
 /// Stops everything that works in the folder. A number in `postmaster.pid` could be anybody's; where a process stands is
 /// certain.
-fn end_processes_in(folder: &Path) {
+pub(crate) fn end_processes_in(folder: &Path) {
     let Ok(folder) = folder.canonicalize() else { return };
     let deadline = Instant::now() + STOP_LIMIT;
     let mut signal = Signal::QUIT;

@@ -7,7 +7,6 @@ use std::fs::{self, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, test_kill_process};
 use serde_json::json;
@@ -15,18 +14,13 @@ use serde_json::json;
 use crate::account::Account;
 use crate::error::Error;
 use crate::layout::BackupId;
-use crate::scratch::Marker;
+use crate::scratch::{Marker, end_processes_in};
 
 /// What tells a folder that is being restored; PostgreSQL does not look at it.
 pub(super) const MARKER: &str = "pg-backup-restore.json";
 
-/// How long the server of a killed run may take to end itself: PostgreSQL kills what is left of it after five seconds, and
-/// a machine that restores is a busy one.
-const LEAVING: Duration = Duration::from_secs(60);
 /// What the private folder of a recovering server is called.
 pub(super) const PRIVATE_PREFIX: &str = "pg-backup-";
-/// Between two looks at it.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// A data folder that is ours for now.
 #[derive(Debug)]
@@ -67,15 +61,15 @@ pub(super) fn look(path: &Path) -> Result<Before, Error> {
     if owner(path).is_some_and(|owner| owner.is_alive() && owner != Marker::of_this_process()) {
         return Err(Error::Busy { what: format!("{}: another restore is at work in it", path.display()) });
     }
-    // The server of a run that was killed is stopped by the kernel, and takes its time for that. Any other is nobody's
-    // business here: a server that runs is never taken its data.
-    let deadline = Instant::now() + LEAVING;
-    while let Some(pid) = running(path) {
-        if is_reachable(path) || Instant::now() > deadline {
-            let what = format!("{}: a server runs in it, process {pid}", path.display());
-            return Err(Error::Busy { what });
+    // A server that others reach is somebody's, and is never taken its data. One that listens only in our private folder
+    // is what a killed run has left: the kernel asks it to end, and it may wait for a child that never answers.
+    if let Some(pid) = running(path) {
+        if is_reachable(path) {
+            return Err(Error::Busy {
+                what: format!("{}: a server runs in it, process {pid}", path.display()),
+            });
         }
-        std::thread::sleep(LOOK_AGAIN);
+        end_processes_in(path);
     }
     Ok(Before::Leftovers)
 }
