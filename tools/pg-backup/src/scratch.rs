@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use release_postgres::Database;
 use rustix::process::{Pid, Signal, kill_process};
 
-pub(crate) use self::marker::{Marker, end_processes_in, sweep};
+pub(crate) use self::marker::{Marker, end_servers_in, sweep};
 pub(crate) use self::settings::Size;
 use crate::account::Account;
 use crate::child::Child;

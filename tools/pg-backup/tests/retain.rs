@@ -243,7 +243,7 @@ fn denied(nth: usize) -> (Fixture, String, ground::Done) {
     let fixture = Fixture::on_s3();
     days(&fixture, 10);
     let plan = plan(&fixture, &[]);
-    let ground::Shelf::S3(server) = &fixture.shelf else { unreachable!() };
+    let server = fixture.shelf.server();
     let proxy = FaultProxy::start(&server.endpoint()).unwrap();
     proxy.add(Rule::new(Fault::Status(403)).method("POST").query("delete").nth(nth));
     let mut command = fixture.command(APPLY);
@@ -290,7 +290,7 @@ fn a_listing_that_is_not_whole_deletes_nothing() {
     let fixture = Fixture::on_s3();
     days(&fixture, 12);
     let (plan, before) = (plan(&fixture, &[]), fixture.objects());
-    let ground::Shelf::S3(server) = &fixture.shelf else { unreachable!() };
+    let server = fixture.shelf.server();
     for folder in ["backups", "verify"] {
         let proxy = FaultProxy::start(&server.endpoint()).unwrap();
         proxy.add(Rule::new(Fault::MissingPage).query(&format!("{folder}%2F")));

@@ -12,7 +12,7 @@ use std::time::Duration;
 use aftermath::{
     ended, mark, marked, noise, signal, signal_group, start, wait_until_gone, wait_until_noticed,
 };
-use ground::{Ground, Shelf, wait};
+use ground::{Ground, wait};
 use rustix::process::Signal;
 use testbed::{Fault, FaultProxy, Moto, Rule};
 
@@ -69,7 +69,7 @@ fn while_the_store_takes_nothing() {
     };
     let ground = Ground::with_s3();
     noise(&ground, "erp", 50);
-    let Shelf::S3(server) = &ground.shelf else { unreachable!("it is on S3") };
+    let server = ground.shelf.server();
     for (index, rule) in stalls(Fault::Stall).into_iter().enumerate() {
         let (number, code) = BOTH[index % 2];
         let proxy = FaultProxy::start(&server.endpoint()).unwrap();

@@ -66,7 +66,7 @@ pub(crate) fn sweep(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         let path = entry.path();
         let is_folder = entry.file_type().is_ok_and(|kind| kind.is_dir());
         if is_folder && is_abandoned(&path) {
-            end_processes_in(&path);
+            end_servers_in(&path);
             std::fs::remove_dir_all(&path).map_err(file_error(&path, "removing it"))?;
             removed.push(path);
         }
@@ -91,14 +91,14 @@ fn is_abandoned(path: &Path) -> bool {
     }
 }
 
-/// Stops everything that works in the folder. A number in `postmaster.pid` could be anybody's; where a process stands is
-/// certain.
-pub(crate) fn end_processes_in(folder: &Path) {
+/// Stops every server that works in the folder, and what fetches for it. A number in `postmaster.pid` could be anybody's;
+/// where a process stands is certain, and somebody's shell may stand there too.
+pub(crate) fn end_servers_in(folder: &Path) {
     let Ok(folder) = folder.canonicalize() else { return };
     let deadline = Instant::now() + STOP_LIMIT;
     let mut signal = Signal::QUIT;
     loop {
-        let found = processes_in(&folder);
+        let found = servers_in(&folder);
         if found.is_empty() {
             return;
         }
@@ -116,16 +116,27 @@ pub(crate) fn end_processes_in(folder: &Path) {
     }
 }
 
-fn processes_in(folder: &Path) -> Vec<Pid> {
+fn servers_in(folder: &Path) -> Vec<Pid> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     let stands_in =
         |path: &Path| std::fs::read_link(path.join("cwd")).is_ok_and(|cwd| cwd.starts_with(folder));
     entries
         .filter_map(|entry| {
             let pid = entry.file_name().to_str()?.parse().ok().and_then(Pid::from_raw)?;
-            stands_in(&entry.path()).then_some(pid)
+            (stands_in(&entry.path()) && is_of_server(&entry.path())).then_some(pid)
         })
         .collect()
+}
+
+/// Whether a process, by its folder in `/proc`, is a server's: one of its own, the `initdb` before it, or the `wal-fetch`
+/// that it runs.
+fn is_of_server(process: &Path) -> bool {
+    let program = std::fs::read_link(process.join("exe")).unwrap_or_default();
+    // After an upgrade the name ends in ` (deleted)`.
+    let name = program.file_name().unwrap_or_default().to_string_lossy();
+    let words = std::fs::read(process.join("cmdline")).unwrap_or_default();
+    ["postgres", "initdb"].contains(&name.trim_end_matches(" (deleted)"))
+        || words.split(|byte| *byte == 0).any(|word| word == b"wal-fetch")
 }
 
 /// When a living process started; none when there is no such process, or it has died and nobody has asked how.

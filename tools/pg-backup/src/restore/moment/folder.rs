@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::account::Account;
 use crate::error::Error;
 use crate::layout::BackupId;
-use crate::scratch::{Marker, end_processes_in};
+use crate::scratch::{Marker, end_servers_in};
 
 /// What tells a folder that is being restored; PostgreSQL does not look at it.
 pub(super) const MARKER: &str = "pg-backup-restore.json";
@@ -41,7 +41,8 @@ pub(super) enum Before {
 /// Looks whether something may be restored to this folder; nothing is changed.
 ///
 /// # Errors
-/// When it holds anything that no restore of ours has left, another restore is at work in it, or a server runs in it.
+/// When it holds anything that no restore of ours has left, another restore is at work in it, or a server that
+/// others reach runs in it: that one is somebody's.
 pub(super) fn look(path: &Path) -> Result<Before, Error> {
     let entries = match fs::read_dir(path) {
         Ok(entries) => entries,
@@ -61,15 +62,8 @@ pub(super) fn look(path: &Path) -> Result<Before, Error> {
     if owner(path).is_some_and(|owner| owner.is_alive() && owner != Marker::of_this_process()) {
         return Err(Error::Busy { what: format!("{}: another restore is at work in it", path.display()) });
     }
-    // A server that others reach is somebody's, and is never taken its data. One that listens only in our private folder
-    // is what a killed run has left: the kernel asks it to end, and it may wait for a child that never answers.
-    if let Some(pid) = running(path) {
-        if is_reachable(path) {
-            return Err(Error::Busy {
-                what: format!("{}: a server runs in it, process {pid}", path.display()),
-            });
-        }
-        end_processes_in(path);
+    if let Some(pid) = running(path).filter(|_| is_reachable(path)) {
+        return Err(Error::Busy { what: format!("{}: a server runs in it, process {pid}", path.display()) });
     }
     Ok(Before::Leftovers)
 }
@@ -118,6 +112,9 @@ impl DataFolder {
     ) -> Result<DataFolder, Error> {
         let before = look(path)?;
         if before == Before::Leftovers {
+            // The kernel has asked the server of the killed run to end. It takes up to a minute for that: PostgreSQL
+            // before 16 may begin to wait for its children just when it is asked.
+            end_servers_in(path);
             empty(path).map_err(failed(path, "emptying it"))?;
         }
         fs::create_dir_all(path).map_err(failed(path, "making it"))?;
@@ -231,11 +228,19 @@ fn failed(path: &Path, doing: &'static str) -> impl FnOnce(io::Error) -> Error +
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
+    use std::process::{Child, Command, Stdio};
 
     use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
     use super::{Before, DataFolder, look};
     use crate::account::Account;
+    use crate::error::Error;
+
+    fn make(folder: &Path) -> Result<DataFolder, Error> {
+        let id = "20261123T104046Z-0123456789abcdef".parse().unwrap();
+        DataFolder::make(folder, Account::Own, &id, "x")
+    }
 
     #[test]
     fn a_folder_that_holds_anything_else_is_refused_and_left_alone() {
@@ -245,9 +250,7 @@ mod tests {
         fs::create_dir(&folder).unwrap();
         assert_eq!(look(&folder).unwrap(), Before::Nothing);
         fs::write(folder.join("PG_VERSION"), "15\n").unwrap();
-        let id = "20261123T104046Z-0123456789abcdef".parse().unwrap();
-        for refused in [look(&folder).map(drop), DataFolder::make(&folder, Account::Own, &id, "x").map(drop)]
-        {
+        for refused in [look(&folder).map(drop), make(&folder).map(drop)] {
             assert!(refused.unwrap_err().to_string().ends_with("data: is not empty"));
         }
         assert!(folder.join("PG_VERSION").exists());
@@ -257,26 +260,33 @@ mod tests {
     fn what_a_killed_run_has_left_is_emptied() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
-        let id = "20261123T104046Z-0123456789abcdef".parse().unwrap();
-        DataFolder::make(&folder, Account::Own, &id, "x").unwrap();
+        make(&folder).unwrap();
         fs::create_dir(folder.join("base")).unwrap();
         fs::write(folder.join("base/1"), "rows").unwrap();
         assert_eq!(look(&folder).unwrap(), Before::Leftovers);
-        DataFolder::make(&folder, Account::Own, &id, "x").unwrap();
+        make(&folder).unwrap();
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
     }
 
+    /// A process that works in the folder, and a `postmaster.pid` that says that it is a server with this socket.
+    fn server(folder: &Path, socket: &str) -> Child {
+        let mut command = Command::new("sleep");
+        command.arg("600").current_dir(folder).stdout(Stdio::null()).stderr(Stdio::null());
+        let server = command.spawn().unwrap();
+        let pid = format!("{}\n{}\n1\n5432\n{socket}\n", server.id(), folder.display());
+        fs::write(folder.join("postmaster.pid"), pid).unwrap();
+        server
+    }
+
     #[test]
-    fn a_server_that_others_reach_is_neither_waited_for_nor_ended() {
+    fn a_server_that_others_reach_is_left_alone() {
         let parent = tempfile::tempdir().unwrap();
         let folder = parent.path().join("data");
-        let id = "20261123T104046Z-0123456789abcdef".parse().unwrap();
-        DataFolder::make(&folder, Account::Own, &id, "x").unwrap();
-        let mut server = std::process::Command::new("sleep").arg("600").current_dir(&folder).spawn().unwrap();
-        let pid = format!("{}\n{}\n1\n5432\n/var/run/postgresql\n", server.id(), folder.display());
-        fs::write(folder.join("postmaster.pid"), pid).unwrap();
-        let refused = look(&folder).unwrap_err().to_string();
-        assert!(refused.contains("a server runs in it"), "{refused}");
+        make(&folder).unwrap();
+        let mut server = server(&folder, "/var/run/postgresql");
+        for refused in [look(&folder).map(drop), make(&folder).map(drop)] {
+            assert!(refused.unwrap_err().to_string().contains("a server runs in it"));
+        }
         assert!(server.try_wait().unwrap().is_none(), "it runs on");
         server.kill().unwrap();
         // It has ended and is still known by its number, as happens where a container's first process waits for none.
@@ -287,10 +297,21 @@ mod tests {
     }
 
     #[test]
+    fn whoever_is_no_server_and_only_stands_in_the_folder_lives_on() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = parent.path().join("data");
+        make(&folder).unwrap();
+        let mut shell = server(&folder, "/tmp/pg-backup-x");
+        make(&folder).unwrap();
+        assert!(shell.try_wait().unwrap().is_none(), "as an operator's shell does");
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+    }
+
+    #[test]
     fn a_file_that_leads_out_of_the_folder_is_refused() {
         let parent = tempfile::tempdir().unwrap();
-        let id = "20261123T104046Z-0123456789abcdef".parse().unwrap();
-        let folder = DataFolder::make(&parent.path().join("data"), Account::Own, &id, "x").unwrap();
+        let folder = make(&parent.path().join("data")).unwrap();
         let mut header = tar::Header::new_gnu();
         header.set_size(4);
         header.as_gnu_mut().unwrap().name[..9].copy_from_slice(b"../escape");
